@@ -1,0 +1,467 @@
+//! A JSON reader that keeps no copy: it follows RFC 8259 byte by byte and remembers only the
+//! wanted members of the outermost object.
+//!
+//! What JSON libraries read differently is refused: duplicate names in the outermost object,
+//! anything after it, lone surrogates. Nesting is bounded as in Jackson.
+
+use super::Unreadable;
+use std::collections::BTreeSet;
+
+/// Jackson's own limit of nesting.
+const MAX_DEPTH: usize = 1_000;
+/// The longest id that is kept; no id of the cluster is as long.
+const MAX_TEXT: usize = 4_096;
+/// How many names the outermost object may have, and how long each.
+const MAX_NAMES: usize = 256;
+/// How many texts of a list are kept.
+const MAX_ITEMS: usize = 1_024;
+
+/// The value of a wanted member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Member {
+    /// A string.
+    Text(String),
+    /// `true` or `false`.
+    Bool(bool),
+    /// `null`, which the cluster reads as absent.
+    Null,
+    /// A list of strings.
+    Texts(Vec<String>),
+    /// Anything else, or a string too long to be kept.
+    Other,
+}
+
+/// The wanted members that a body has.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Members(Vec<(&'static str, Member)>);
+
+impl Members {
+    /// A member's value; `None` where it is absent or null.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Member> {
+        self.0.iter().find(|(n, _)| *n == name).map(|(_, m)| m).filter(|m| **m != Member::Null)
+    }
+}
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Before the outermost object; a byte order mark may come first, this many bytes of it seen.
+    Start(u8),
+    Value,
+    ValueOrEnd,
+    Name,
+    NameOrEnd,
+    Colon,
+    CommaOrEnd,
+    Text(Escape),
+    Number(Digits),
+    Word(&'static [u8]),
+    Closed,
+}
+
+/// Where in a string.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Escape {
+    None,
+    Backslash,
+    /// In `\u`: digits still to come, their value so far.
+    Unicode(u8, u16),
+}
+
+/// Where in a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Digits {
+    Minus,
+    Zero,
+    Integer,
+    Point,
+    Fraction,
+    E,
+    Sign,
+    Exponent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Container {
+    Object,
+    Array,
+}
+
+/// The reader.
+#[derive(Debug)]
+pub(super) struct Reader {
+    wanted: &'static [&'static str],
+    found: Vec<(&'static str, Member)>,
+    names: BTreeSet<Vec<u8>>,
+    stack: Vec<Container>,
+    state: State,
+    /// The string being read is a name.
+    in_name: bool,
+    /// The wanted member whose value is being read.
+    member: Option<&'static str>,
+    /// The string being read, where it is kept; `None` once it is too long.
+    text: Option<Vec<u8>>,
+    /// A high surrogate waiting for its low one.
+    high: Option<u16>,
+}
+
+impl Reader {
+    pub(super) fn new(wanted: &'static [&'static str]) -> Self {
+        Self {
+            wanted,
+            found: Vec::new(),
+            names: BTreeSet::new(),
+            stack: Vec::new(),
+            state: State::Start(0),
+            in_name: false,
+            member: None,
+            text: None,
+            high: None,
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Unreadable> {
+        chunk.iter().try_for_each(|byte| self.byte(*byte))
+    }
+
+    pub(super) fn finish(self) -> Result<Members, Unreadable> {
+        if self.is_closed() { Ok(Members(self.found)) } else { Err(Unreadable("the JSON is cut short")) }
+    }
+
+    fn byte(&mut self, byte: u8) -> Result<(), Unreadable> {
+        match self.state {
+            State::Text(escape) => return self.text_byte(byte, escape),
+            State::Number(digits) => return self.number_byte(byte, digits),
+            State::Word(rest) => return self.word_byte(byte, rest),
+            State::Start(seen) => return self.start_byte(byte, seen),
+            _ => {}
+        }
+        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            return Ok(());
+        }
+        match (self.state, byte) {
+            (State::ValueOrEnd, b']') | (State::NameOrEnd, b'}') => self.close(),
+            (State::Value | State::ValueOrEnd, _) => self.value(byte),
+            (State::Name | State::NameOrEnd, b'"') => {
+                self.in_name = true;
+                self.begin_text();
+                Ok(())
+            }
+            (State::Colon, b':') => {
+                self.state = State::Value;
+                Ok(())
+            }
+            (State::CommaOrEnd, b',') => {
+                self.state = match self.stack.last() {
+                    Some(Container::Object) => State::Name,
+                    _ => State::Value,
+                };
+                Ok(())
+            }
+            (State::CommaOrEnd, b'}') if self.stack.last() == Some(&Container::Object) => self.close(),
+            (State::CommaOrEnd, b']') if self.stack.last() == Some(&Container::Array) => self.close(),
+            (State::Closed, _) => Err(Unreadable("something follows the JSON object")),
+            _ => Err(NOT_JSON),
+        }
+    }
+
+    fn start_byte(&mut self, byte: u8, seen: u8) -> Result<(), Unreadable> {
+        self.state = match (seen, byte) {
+            (0, 0xef) => State::Start(1),
+            (1, 0xbb) => State::Start(2),
+            (2, 0xbf) => State::Start(3),
+            (0 | 3, b' ' | b'\t' | b'\n' | b'\r') => State::Start(3),
+            (0 | 3, b'{') => return self.open(Container::Object),
+            _ => return Err(Unreadable("the body is not a JSON object")),
+        };
+        Ok(())
+    }
+
+    fn open(&mut self, container: Container) -> Result<(), Unreadable> {
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(Unreadable("the JSON is nested too deeply"));
+        }
+        self.stack.push(container);
+        self.state = match container {
+            Container::Object => State::NameOrEnd,
+            Container::Array => State::ValueOrEnd,
+        };
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Unreadable> {
+        self.stack.pop();
+        self.state = if self.stack.is_empty() { State::Closed } else { State::CommaOrEnd };
+        if self.stack.len() == 1 {
+            self.member = None;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, byte: u8) -> Result<(), Unreadable> {
+        match byte {
+            b'{' => {
+                self.keep(Member::Other);
+                self.open(Container::Object)
+            }
+            b'[' => {
+                let outermost = self.stack.len() == 1;
+                self.keep(if outermost { Member::Texts(Vec::new()) } else { Member::Other });
+                self.open(Container::Array)
+            }
+            b'"' => {
+                self.in_name = false;
+                self.begin_text();
+                Ok(())
+            }
+            b't' => self.begin(State::Word(b"rue"), Member::Bool(true)),
+            b'f' => self.begin(State::Word(b"alse"), Member::Bool(false)),
+            b'n' => self.begin(State::Word(b"ull"), Member::Null),
+            b'-' => self.begin(State::Number(Digits::Minus), Member::Other),
+            b'0' => self.begin(State::Number(Digits::Zero), Member::Other),
+            b'1'..=b'9' => self.begin(State::Number(Digits::Integer), Member::Other),
+            _ => Err(NOT_JSON),
+        }
+    }
+
+    fn begin(&mut self, state: State, member: Member) -> Result<(), Unreadable> {
+        self.keep(member);
+        self.state = state;
+        Ok(())
+    }
+
+    /// Notes a value of the wanted member: the value itself, or one inside its list.
+    fn keep(&mut self, value: Member) {
+        let Some(name) = self.member else { return };
+        if self.stack.len() == 1 {
+            self.found.push((name, value));
+        } else if let Some((_, kept)) = self.found.last_mut() {
+            *kept = match (std::mem::replace(kept, Member::Other), value) {
+                (Member::Texts(mut items), Member::Text(item)) if self.stack.len() == 2 && items.len() < MAX_ITEMS => {
+                    items.push(item);
+                    Member::Texts(items)
+                }
+                _ => Member::Other,
+            };
+        }
+    }
+
+    fn word_byte(&mut self, byte: u8, rest: &'static [u8]) -> Result<(), Unreadable> {
+        match rest.split_first() {
+            Some((expected, rest)) if *expected == byte => {
+                self.state = if rest.is_empty() { State::CommaOrEnd } else { State::Word(rest) };
+                Ok(())
+            }
+            _ => Err(NOT_JSON),
+        }
+    }
+
+    fn number_byte(&mut self, byte: u8, digits: Digits) -> Result<(), Unreadable> {
+        use Digits::{E, Exponent, Fraction, Integer, Minus, Point, Sign, Zero};
+        let next = match (digits, byte) {
+            (Minus, b'0') => Zero,
+            (Minus, b'1'..=b'9') | (Integer, b'0'..=b'9') => Integer,
+            (Zero | Integer, b'.') => Point,
+            (Point | Fraction, b'0'..=b'9') => Fraction,
+            (Zero | Integer | Fraction, b'e' | b'E') => E,
+            (E, b'+' | b'-') => Sign,
+            (E | Sign | Exponent, b'0'..=b'9') => Exponent,
+            (Zero | Integer | Fraction | Exponent, _) => {
+                self.state = State::CommaOrEnd;
+                return self.byte(byte);
+            }
+            _ => return Err(NOT_JSON),
+        };
+        self.state = State::Number(next);
+        Ok(())
+    }
+
+    /// Strings are kept where they are a name or a value of the outermost object, or an item of a
+    /// wanted list.
+    fn begin_text(&mut self) {
+        let name = self.in_name && self.stack.len() == 1;
+        let value = !self.in_name && self.member.is_some() && self.stack.len() <= 2;
+        self.text = (name || value).then(Vec::new);
+        self.state = State::Text(Escape::None);
+    }
+
+    fn text_byte(&mut self, byte: u8, escape: Escape) -> Result<(), Unreadable> {
+        let mut next = Escape::None;
+        match (escape, byte) {
+            (Escape::Unicode(left, value), _) => {
+                let digit = char::from(byte).to_digit(16).and_then(|d| u16::try_from(d).ok()).ok_or(NOT_JSON)?;
+                let value = value.wrapping_shl(4) | digit;
+                match left {
+                    0 | 1 => self.code_unit(value)?,
+                    _ => next = Escape::Unicode(left.saturating_sub(1), value),
+                }
+            }
+            (Escape::Backslash, b'u') => next = Escape::Unicode(4, 0),
+            _ if self.high.is_some() && !(escape == Escape::None && byte == b'\\') => return Err(SURROGATE),
+            (Escape::Backslash, _) => self.keep_byte(match byte {
+                b'"' | b'\\' | b'/' => byte,
+                b'b' => 0x08,
+                b'f' => 0x0c,
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                _ => return Err(NOT_JSON),
+            }),
+            (Escape::None, b'\\') => next = Escape::Backslash,
+            (Escape::None, b'"') => return self.end_text(),
+            (Escape::None, 0..=0x1f) => return Err(NOT_JSON),
+            (Escape::None, _) => self.keep_byte(byte),
+        }
+        self.state = State::Text(next);
+        Ok(())
+    }
+
+    fn code_unit(&mut self, unit: u16) -> Result<(), Unreadable> {
+        let units = match (self.high.take(), unit) {
+            (None, 0xd800..=0xdbff) => {
+                self.high = Some(unit);
+                return Ok(());
+            }
+            (high, _) => high.into_iter().chain([unit]),
+        };
+        for character in char::decode_utf16(units) {
+            let character = character.map_err(|_| SURROGATE)?;
+            character.encode_utf8(&mut [0; 4]).bytes().for_each(|b| self.keep_byte(b));
+        }
+        Ok(())
+    }
+
+    fn keep_byte(&mut self, byte: u8) {
+        if let Some(text) = &mut self.text {
+            if text.len() < MAX_TEXT {
+                text.push(byte);
+            } else {
+                self.text = None;
+            }
+        }
+    }
+
+    fn end_text(&mut self) -> Result<(), Unreadable> {
+        let text = self.text.take();
+        if self.in_name {
+            self.state = State::Colon;
+            if self.stack.len() == 1 {
+                self.end_name(text)?;
+            }
+            return Ok(());
+        }
+        self.state = State::CommaOrEnd;
+        if self.member.is_some() {
+            let value = match text.map(String::from_utf8) {
+                Some(Ok(text)) => Member::Text(text),
+                Some(Err(_)) => return Err(Unreadable("the JSON is not UTF-8")),
+                None => Member::Other,
+            };
+            self.keep(value);
+        }
+        Ok(())
+    }
+
+    fn end_name(&mut self, name: Option<Vec<u8>>) -> Result<(), Unreadable> {
+        let name = name.ok_or(Unreadable("a member's name is too long"))?;
+        self.member = self.wanted.iter().find(|w| w.as_bytes() == name).copied();
+        if self.names.len() >= MAX_NAMES {
+            return Err(Unreadable("the JSON object has too many members"));
+        }
+        if self.names.insert(name) { Ok(()) } else { Err(Unreadable("a member stands twice")) }
+    }
+}
+
+const NOT_JSON: Unreadable = Unreadable("the body is not JSON");
+const SURROGATE: Unreadable = Unreadable("a string has half a surrogate pair");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: &[&str] = &["id", "key", "tenants", "flag"];
+
+    fn read(body: &[u8]) -> Result<Members, Unreadable> {
+        let mut reader = Reader::new(WANTED);
+        reader.push(body)?;
+        reader.finish()
+    }
+
+    fn get(body: &str, name: &str) -> Option<Member> {
+        read(body.as_bytes()).unwrap().get(name).cloned()
+    }
+
+    fn text(value: &str) -> Option<Member> {
+        Some(Member::Text(value.into()))
+    }
+
+    #[test]
+    fn members_of_the_outermost_object_are_found() {
+        assert_eq!(get(r#"{"a":{"id":"inner"},"b":[{"id":1}],"id":"x"}"#, "id"), text("x"));
+        assert_eq!(get(r#" {"\u0069d" : "a\"\\\/\n\u00e9\ud83d\ude00é"} "#, "id"), text("a\"\\/\né😀é"));
+        assert_eq!(get(r#"{"id":null}"#, "id"), None);
+        assert_eq!(get(r#"{"id":12.5e+3,"flag":false}"#, "id"), Some(Member::Other));
+        assert_eq!(get(r#"{"id":12,"flag":false}"#, "flag"), Some(Member::Bool(false)));
+        assert_eq!(get(r#"{"id":{"id":"x"},"key":""}"#, "id"), Some(Member::Other));
+        assert_eq!(get(r#"{"tenants":["a","b"],"id":"c"}"#, "tenants"), Some(Member::Texts(vec!["a".into(), "b".into()])));
+        assert_eq!(get(r#"{"tenants":["a",["b"]],"id":"c"}"#, "tenants"), Some(Member::Other));
+        assert_eq!(get(r#"{"tenants":["a",1],"id":"c"}"#, "id"), text("c"));
+        assert_eq!(get("\u{feff}{\"id\":\"x\"}", "id"), text("x"));
+        assert_eq!(get(&format!(r#"{{"id":"{}"}}"#, "x".repeat(5_000)), "id"), Some(Member::Other));
+    }
+
+    #[test]
+    fn every_split_reads_the_same() {
+        let body = "{\"a\":[1,-0.5e3,true,{\"id\":\"no\"}],\"id\":\"\\ud83d\\ude00é\",\"tenants\":[\"t\"]}".as_bytes();
+        let whole = read(body).unwrap();
+        for at in 0..body.len() {
+            let (head, tail) = body.split_at(at);
+            let mut reader = Reader::new(WANTED);
+            reader.push(head).unwrap();
+            assert!(!reader.is_closed());
+            reader.push(tail).unwrap();
+            assert!(reader.is_closed());
+            assert_eq!(reader.finish().unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_plain_object_is_refused() {
+        for body in [
+            "", " ", "null", "[]", "\"x\"", "{", "{\"id\"", "{\"id\":", "{\"id\":\"x\"", "{\"id\":\"x\",}", "{,}", "{\"a\":1 2}",
+            "{\"id\":\"x\"}{}", "{\"id\":\"x\"} x", "{\"id\":\"x\",\"id\":\"y\"}", "{\"id\":\"x\",\"\\u0069d\":\"y\"}",
+            "{\"other\":1,\"other\":2}", "{'id':'x'}", "{id:1}", "{\"a\":01}", "{\"a\":.5}", "{\"a\":1.}", "{\"a\":+1}",
+            "{\"a\":tru}", "{\"a\":nulll}", "{\"a\":NaN}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}", "{\"id\":\"\\ud800\"}",
+            "{\"id\":\"\\ud800x\"}", "{\"id\":\"\\udc00\"}", "{\"a\":\"\n\"}", "{\"a\":[}", "{\"a\":[1}", "{\"a\":{]}", "//x\n{}",
+        ] {
+            assert!(read(body.as_bytes()).is_err(), "{body:?}");
+        }
+        assert!(read(b"{\"id\":\"\xff\"}").is_err());
+        assert!(read(b"\xff\xfe{\0}\0").is_err());
+        assert!(read(format!("{{\"a\":{}", "[".repeat(100_000)).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_what_is_json() {
+        let seeds = ["{\"id\":\"a\\n\",\"k\":[1,-2.5e-7,null,true]}", "{\"a\":{\"b\":[[],{}]},\"id\":\"\\u00e9\"}"];
+        for seed in seeds {
+            for at in 0..seed.len() {
+                for byte in [b'"', b'\\', b'{', b'}', b'[', b']', b',', b':', b'0', b'9', b'.', b'e', b'-', b' ', b'u', b'x'] {
+                    let mut body = seed.as_bytes().to_vec();
+                    body[at] = byte;
+                    let theirs = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body).is_ok();
+                    let ours = match read(&body) {
+                        Err(Unreadable("a member stands twice")) => continue,
+                        ours => ours.is_ok(),
+                    };
+                    assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(&body));
+                }
+            }
+        }
+    }
+}

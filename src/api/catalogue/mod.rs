@@ -1,0 +1,271 @@
+//! The operations of the orchestration cluster's API and what each requires.
+//!
+//! The data stands in `operations.json` and `resources.json` beside this file; the build turns it
+//! into static tables. A `when` that the edge can evaluate is written `body:/member=true|false`;
+//! any other text is a condition that only the cluster can evaluate.
+
+mod resource;
+
+pub use resource::{Permission, Resource, ResourceType};
+use std::fmt;
+
+/// A version of the cluster's API, such as 8.9.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Version {
+    major: u8,
+    minor: u8,
+}
+
+impl Version {
+    /// The version `major.minor`.
+    #[must_use]
+    pub const fn new(major: u8, minor: u8) -> Self {
+        Self { major, minor }
+    }
+
+    /// Reads `8.9`; `None` where the text is not two numbers.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once('.')?;
+        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        if !digits(major) || !digits(minor) {
+            return None;
+        }
+        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// A family of operations, opened or closed as a whole by `api.surfaces`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Surface {
+    /// The orchestration cluster's REST API, `/v2`.
+    V2,
+    /// Cluster administration, `/cluster/v2`.
+    Cluster,
+    /// The deprecated APIs of Operate and Tasklist, `/v1`.
+    V1,
+    /// Web applications and their login.
+    Webapps,
+    /// MCP servers.
+    Mcp,
+    /// Every API of a physical tenant, under `/physical-tenants`.
+    PhysicalTenants,
+    /// Health, metrics, documentation.
+    Infra,
+}
+
+impl Surface {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V2 => "v2",
+            Self::Cluster => "cluster",
+            Self::V1 => "v1",
+            Self::Webapps => "webapps",
+            Self::Mcp => "mcp",
+            Self::PhysicalTenants => "physicalTenants",
+            Self::Infra => "infra",
+        }
+    }
+}
+
+/// The method of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// Any method (web applications, prefixes).
+    Any,
+    /// GET; a HEAD request is one, too, as Spring answers HEAD by the GET handler.
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// The method of a request; `None` for one that no operation has. Methods are case-sensitive
+    /// (RFC 9110 section 9.1).
+    #[must_use]
+    pub fn of_request(name: &[u8]) -> Option<Self> {
+        match name {
+            b"GET" | b"HEAD" => Some(Self::Get),
+            b"POST" => Some(Self::Post),
+            b"PUT" => Some(Self::Put),
+            b"PATCH" => Some(Self::Patch),
+            b"DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+
+    /// The name as it is written in a request, `*` for any.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "*",
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// How the alternatives of an operation are combined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// No grant is needed, but an identity is, unless the operation is public.
+    None,
+    /// The one alternative.
+    Single,
+    /// One of the alternatives.
+    AnyOf,
+    /// Every alternative whose condition holds.
+    AllOf,
+    /// The one alternative that fits the type behind the key.
+    OneByType,
+    /// The alternatives of everything that is subscribed, all of them.
+    AllMatched,
+    /// A rule of its own, outside the authorizations: cluster administrators.
+    ClusterAdmin,
+}
+
+/// Where the id that a grant is compared with stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IdSource {
+    /// Nowhere: only a grant on `*` counts.
+    Wildcard,
+    /// In the path: the parameter with this number, from 0.
+    Path(usize),
+    /// In the body, in a member of the outermost object.
+    Body {
+        /// The member that holds the id.
+        id: &'static str,
+        /// The member that may hold a key instead; then only the cluster knows the id.
+        key: Option<&'static str>,
+    },
+    /// Behind a key that only the cluster can resolve.
+    Key,
+    /// The cluster filters what it answers by the ids that the caller holds.
+    ResultFilter,
+    /// Fixed.
+    Literal(&'static str),
+}
+
+/// When an alternative counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// Always.
+    None,
+    /// When a member of the body's outermost object is this boolean.
+    Body {
+        /// The member's name.
+        member: &'static str,
+        /// Its value.
+        equals: bool,
+    },
+    /// When something holds that only the cluster knows.
+    Cluster(&'static str),
+}
+
+/// One permission that can satisfy an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alternative {
+    /// The type of the resource.
+    pub resource: ResourceType,
+    /// The permission on it.
+    pub permission: Permission,
+    /// Where the resource id stands.
+    pub id: IdSource,
+    /// The first API version in which it counts.
+    pub since: Version,
+    /// When it counts.
+    pub condition: Condition,
+}
+
+/// Where a request names a tenant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TenantSource {
+    /// It concerns no tenant.
+    None,
+    /// The tenant hangs on a key.
+    Key,
+    /// In a filter or query: the cluster leaves out what is not the caller's.
+    Filter,
+    /// In the path: the parameter with this number, from 0.
+    Path(usize),
+    /// A member of the body.
+    BodyOne(&'static str),
+    /// A list in the body.
+    BodyMany(&'static str),
+    /// A part of a multipart body.
+    Multipart,
+}
+
+/// One entry of the cluster's API.
+#[derive(Debug)]
+pub struct Operation {
+    /// The operation id of the API specification, or one of our own where it has none.
+    pub id: &'static str,
+    /// The family it belongs to.
+    pub surface: Surface,
+    /// The first API version that has it.
+    pub since: Version,
+    /// Its method.
+    pub method: Method,
+    /// Its path, with `{parameters}`, or `/**` at its end for a prefix.
+    pub path: &'static str,
+    /// The parameters' names, in their order.
+    pub parameters: &'static [&'static str],
+    /// Whether the cluster answers it without a credential.
+    pub public: bool,
+    /// Never opened, whatever the configuration says.
+    pub blocked: bool,
+    /// How the alternatives are combined.
+    pub mode: Mode,
+    /// What can satisfy it.
+    pub grants: &'static [Alternative],
+    /// A caller without any grant may still succeed.
+    pub never_denied: bool,
+    /// Where it names a tenant.
+    pub tenant: TenantSource,
+    /// Members of the body that may decide.
+    pub body_members: &'static [&'static str],
+    /// A remark on the rule.
+    pub note: Option<&'static str>,
+}
+
+impl Operation {
+    /// Whether the cluster answers with what the caller may see instead of refusing.
+    #[must_use]
+    pub fn filters(&self) -> bool {
+        self.grants.iter().any(|g| g.id == IdSource::ResultFilter)
+    }
+
+    /// The operation of this name.
+    #[must_use]
+    pub fn named(id: &str) -> Option<&'static Self> {
+        OPERATIONS.iter().find(|o| o.id == id)
+    }
+}
+
+/// A node of the tree of path segments.
+pub(super) struct Node {
+    pub literals: &'static [(&'static str, usize)],
+    pub parameter: Option<usize>,
+    pub operations: &'static [(Method, usize)],
+    pub rest: &'static [(Method, usize)],
+}
+
+include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));

@@ -1,0 +1,9 @@
+//! What is asked for: request -> operation and resource ids.
+//!
+//! The path is judged as raw bytes ([`path`]), looked up in the catalogue ([`route`]) and, where
+//! an id stands in the body, the body is read as it streams by ([`body`]).
+
+pub mod body;
+pub mod catalogue;
+pub mod path;
+pub mod route;

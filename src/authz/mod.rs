@@ -1,0 +1,130 @@
+//! May the caller: identity x table -> principal; principal x operation -> permit or denial.
+//!
+//! Only this module makes a [`Permit`].
+
+mod alternative;
+mod decide;
+mod principal;
+mod tenant;
+
+pub use decide::{Verdict, anonymous, decide};
+pub use principal::Principal;
+
+use crate::api::catalogue::{Permission, ResourceType, Version};
+use crate::reason::Reason;
+use crate::table::{Holding, OwnerType};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// How sure an allow is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Certainty {
+    /// The cluster allows it, too.
+    Final,
+    /// The cluster decides what cannot be known here.
+    Deferred,
+}
+
+impl Certainty {
+    /// The name in explanations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::Deferred => "deferred",
+        }
+    }
+}
+
+/// The grant that decided.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Grant {
+    /// The type of its owner.
+    pub owner_type: OwnerType,
+    /// Its owner.
+    pub owner_id: Rc<str>,
+    /// The type of the resource.
+    pub resource: ResourceType,
+    /// On what it is held.
+    pub holding: Holding,
+    /// The permission.
+    pub permission: Permission,
+}
+
+/// Leave to forward a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Permit {
+    certainty: Certainty,
+    reason: Reason,
+    grant: Option<Grant>,
+}
+
+impl Permit {
+    fn of_grant(reason: Reason, grant: Grant) -> Self {
+        let certainty = match reason {
+            Reason::GrantedWildcard | Reason::GrantedId => Certainty::Final,
+            _ => Certainty::Deferred,
+        };
+        Self { certainty, reason, grant: Some(grant) }
+    }
+
+    const fn deferred(reason: Reason) -> Self {
+        Self { certainty: Certainty::Deferred, reason, grant: None }
+    }
+
+    const fn without_grant(reason: Reason) -> Self {
+        Self { certainty: Certainty::Final, reason, grant: None }
+    }
+
+    /// The same for a reason that leaves the rest to the cluster; one that is deferred already
+    /// keeps its own.
+    fn deferred_by(self, reason: Reason) -> Self {
+        match self.certainty {
+            Certainty::Final => Self { certainty: Certainty::Deferred, reason, grant: self.grant },
+            Certainty::Deferred => self,
+        }
+    }
+
+    /// How sure it is.
+    #[must_use]
+    pub fn certainty(&self) -> Certainty {
+        self.certainty
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The grant that decided, where one did.
+    #[must_use]
+    pub fn grant(&self) -> Option<&Grant> {
+        self.grant.as_ref()
+    }
+}
+
+/// What becomes of an allow that only the cluster can complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Unresolved {
+    /// It is forwarded, for the cluster to decide.
+    #[default]
+    Defer,
+    /// It is denied.
+    Deny,
+}
+
+/// What the configuration says about decisions.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The API version of the cluster: what is newer does not exist.
+    pub version: Version,
+    /// Whether the cluster checks tenants.
+    pub multi_tenancy: bool,
+    /// What becomes of an allow that only the cluster can complete.
+    pub unresolved: Unresolved,
+    /// The same for single operations, by their ids.
+    pub unresolved_operations: BTreeMap<&'static str, Unresolved>,
+    /// A search by a principal that holds nothing is denied.
+    pub deny_empty_searches: bool,
+}

@@ -1,0 +1,41 @@
+//! The tenants that a request names.
+
+use crate::api::body::{Body, Member};
+use crate::api::catalogue::TenantSource;
+use crate::api::route::Route;
+
+/// What a request says of tenants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Named<'a> {
+    /// The operation concerns no tenant.
+    NotConcerned,
+    /// It may name one in the body, which has not been read.
+    Unread,
+    /// It names these.
+    These(Vec<&'a str>),
+    /// Which one, only the cluster knows: none is named, or it hangs on a key.
+    Unknown,
+    /// It names one in a way that only the cluster can read.
+    Unclear,
+}
+
+/// Reads the tenants of a request.
+pub(super) fn named<'a>(source: TenantSource, route: &'a Route<'_>, body: Body<'a>) -> Named<'a> {
+    match source {
+        TenantSource::None => Named::NotConcerned,
+        TenantSource::Key | TenantSource::Filter | TenantSource::Multipart => Named::Unknown,
+        TenantSource::Path(number) => route.parameter(number).map_or(Named::Unknown, |t| Named::These(vec![t])),
+        TenantSource::BodyOne(name) | TenantSource::BodyMany(name) => match body {
+            Body::Unread => Named::Unread,
+            Body::TooLong => Named::Unknown,
+            Body::Read(members) => match members.get(name) {
+                Some(Member::Text(tenant)) => Named::These(vec![tenant]),
+                Some(Member::Texts(tenants)) if !tenants.is_empty() => {
+                    Named::These(tenants.iter().map(String::as_str).collect())
+                }
+                None | Some(Member::Texts(_)) => Named::Unknown,
+                Some(_) => Named::Unclear,
+            },
+        },
+    }
+}

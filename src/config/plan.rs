@@ -1,0 +1,186 @@
+//! The checked form of a configuration: immutable, and ready to judge with.
+
+use super::source::{ApiSource, Configuration, DeferOrDeny, GateSource, HeaderCredential, Searches};
+use super::{ConfigError, issuers};
+use crate::api::catalogue::{Operation, Surface, Version};
+use crate::api::route::BasePath;
+use crate::authn::Issuers;
+use crate::authn::credential::HeaderSource;
+use crate::authz::{Rules, Unresolved};
+use crate::policy;
+use crate::table::Table;
+use sha2::{Digest as _, Sha256};
+use std::rc::Rc;
+
+/// The versions whose operations the catalogue knows.
+const VERSIONS: [Version; 3] = [Version::new(8, 8), Version::new(8, 9), Version::new(8, 10)];
+/// The longest body that `body.maxBytes` may allow.
+const MAX_BODY: u64 = 64 * 1024 * 1024;
+
+/// What is held back until the verdict on a body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gate {
+    /// The whole request, headers and all.
+    Hold,
+    /// The part of the body that would complete it.
+    Stream,
+}
+
+/// Something in a configuration that has no effect.
+pub type Warning = policy::Warning;
+
+/// A plugin configuration, checked and ready to judge with.
+#[derive(Debug)]
+pub struct Plan {
+    /// The plugin's name, in logs, metrics and the belt.
+    pub name: String,
+    /// Who may sign tokens.
+    pub issuers: Issuers,
+    /// A digest of who may sign tokens: verified identities stay good while it is the same.
+    pub issuers_digest: [u8; 32],
+    /// Where tokens may stand.
+    pub credentials: Vec<HeaderSource>,
+    /// The path before `/v2`.
+    pub base_path: BasePath,
+    /// The families of operations that are open.
+    pub surfaces: Vec<Surface>,
+    /// How decisions are made.
+    pub rules: Rules,
+    /// What has been granted.
+    pub table: Rc<Table>,
+    /// The table's digest, shared by all decisions.
+    pub table_digest: Rc<str>,
+    /// What is held back until the verdict on a body.
+    pub gate: Gate,
+    /// The longest body that is read, in bytes.
+    pub max_body: u64,
+    /// Operations that need no credential.
+    pub anonymous: Vec<&'static str>,
+    /// Whether refusals carry the reason in a header.
+    pub explain_header: bool,
+    /// Whether decisions are put into the filter state.
+    pub log_to_filter_state: bool,
+}
+
+pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), ConfigError> {
+    if source.version != 1 {
+        let reason = format!("{} is not a version that this module reads; it reads 1", source.version);
+        return Err(ConfigError::new("version", reason));
+    }
+    check_name(&source.name)?;
+    let mut warnings = Vec::new();
+    let issuers = issuers::check(&source.issuers, &mut warnings)?;
+    let (table, policy_warnings) =
+        policy::compile(&source.policy).map_err(|e| ConfigError::new(format!("policy.{}", e.path), e.reason))?;
+    warnings.extend(policy_warnings.into_iter().map(|w| Warning { path: format!("policy.{}", w.path), ..w }));
+    if source.body.max_bytes == 0 || source.body.max_bytes > MAX_BODY {
+        return Err(ConfigError::new("body.maxBytes", format!("must be from 1 to {MAX_BODY}")));
+    }
+    let plan = Plan {
+        name: source.name.clone(),
+        issuers_digest: Sha256::digest(format!("{:?}", source.issuers)).into(),
+        issuers,
+        credentials: credentials(source)?,
+        base_path: BasePath::parse(&source.api.base_path)
+            .map_err(|e| ConfigError::new("api.basePath", format!("`{}` has {}", source.api.base_path, e.0)))?,
+        surfaces: surfaces(&source.api)?,
+        rules: rules(source)?,
+        table_digest: table.digest().into(),
+        table: Rc::new(table),
+        gate: match source.body.gate {
+            GateSource::Hold => Gate::Hold,
+            GateSource::Stream => Gate::Stream,
+        },
+        max_body: source.body.max_bytes,
+        anonymous: anonymous(&source.anonymous)?,
+        explain_header: source.debug.explain_header,
+        log_to_filter_state: source.decision_log.filter_state,
+    };
+    Ok((plan, warnings))
+}
+
+/// The name stands in metrics and, before a colon, in the belt.
+fn check_name(name: &str) -> Result<(), ConfigError> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if name.is_empty() || name.len() > 63 || !name.bytes().all(good) {
+        return Err(ConfigError::new("name", "must be 1 to 63 letters, digits, `-` or `_`"));
+    }
+    Ok(())
+}
+
+fn credentials(source: &Configuration) -> Result<Vec<HeaderSource>, ConfigError> {
+    if source.credentials.is_empty() {
+        return Err(ConfigError::new("credentials", "the list is empty; at least one place is needed"));
+    }
+    let mut sources: Vec<HeaderSource> = Vec::new();
+    for (number, credential) in source.credentials.iter().enumerate() {
+        let path = format!("credentials[{number}].header");
+        let header = header(&path, &credential.header)?;
+        if sources.iter().any(|s| s.name == header.name) {
+            return Err(ConfigError::new(format!("{path}.name"), "the same header stands twice"));
+        }
+        sources.push(header);
+    }
+    Ok(sources)
+}
+
+fn header(path: &str, source: &HeaderCredential) -> Result<HeaderSource, ConfigError> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if source.name.is_empty() || !source.name.bytes().all(token) {
+        return Err(ConfigError::new(format!("{path}.name"), "is not a header name"));
+    }
+    if source.name.eq_ignore_ascii_case("cookie") {
+        return Err(ConfigError::new(format!("{path}.name"), "a cookie is not a token by itself"));
+    }
+    if !source.prefix.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Err(ConfigError::new(format!("{path}.prefix"), "must be printable ASCII"));
+    }
+    Ok(HeaderSource { name: source.name.to_ascii_lowercase(), prefix: source.prefix.clone() })
+}
+
+fn surfaces(api: &ApiSource) -> Result<Vec<Surface>, ConfigError> {
+    let read = |(number, name): (usize, &String)| match name.as_str() {
+        "v2" => Ok(Surface::V2),
+        other => {
+            let reason = format!("`{other}` cannot be opened by this version; supported: v2");
+            Err(ConfigError::new(format!("api.surfaces[{number}]"), reason))
+        }
+    };
+    api.surfaces.iter().enumerate().map(read).collect()
+}
+
+fn rules(source: &Configuration) -> Result<Rules, ConfigError> {
+    let version = Version::parse(&source.api.version).filter(|v| VERSIONS.contains(v)).ok_or_else(|| {
+        let known: Vec<String> = VERSIONS.iter().map(ToString::to_string).collect();
+        ConfigError::new("api.version", format!("`{}` is not one of {}", source.api.version, known.join(", ")))
+    })?;
+    let unresolved = |value| match value {
+        DeferOrDeny::Defer => Unresolved::Defer,
+        DeferOrDeny::Deny => Unresolved::Deny,
+    };
+    let by_operation = source.unresolved.operations.iter().map(|(id, value)| {
+        let operation = Operation::named(id).ok_or_else(|| {
+            ConfigError::new(format!("unresolved.operations.{id}"), "is not an operation of the catalogue")
+        })?;
+        Ok((operation.id, unresolved(*value)))
+    });
+    Ok(Rules {
+        version,
+        multi_tenancy: source.api.multi_tenancy,
+        unresolved: unresolved(source.unresolved.default),
+        unresolved_operations: by_operation.collect::<Result<_, ConfigError>>()?,
+        deny_empty_searches: source.searches == Searches::Deny,
+    })
+}
+
+fn anonymous(ids: &[String]) -> Result<Vec<&'static str>, ConfigError> {
+    let read = |(number, id): (usize, &String)| {
+        let refused = |reason: &str| ConfigError::new(format!("anonymous[{number}]"), format!("`{id}` {reason}"));
+        let operation = Operation::named(id).ok_or_else(|| refused("is not an operation of the catalogue"))?;
+        if !operation.public || operation.blocked || operation.surface != Surface::V2 {
+            return Err(refused("is not an operation that the cluster answers without a credential"));
+        }
+        Ok(operation.id)
+    };
+    ids.iter().enumerate().map(read).collect()
+}

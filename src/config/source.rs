@@ -1,0 +1,276 @@
+//! The shape of the plugin configuration.
+
+use super::ConfigError;
+use crate::policy::Policy;
+use serde::de::{Deserializer, Error as _, Unexpected};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The whole plugin configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Configuration {
+    /// Of this schema; 1.
+    #[serde(deserialize_with = "whole")]
+    pub version: u64,
+    /// In logs, metrics and the belt.
+    pub name: String,
+    /// Who may sign tokens.
+    pub issuers: Vec<IssuerSource>,
+    /// Where a token may stand.
+    #[serde(default = "default_credentials")]
+    pub credentials: Vec<CredentialSource>,
+    /// The cluster's API.
+    #[serde(default)]
+    pub api: ApiSource,
+    /// What is granted to whom.
+    pub policy: Policy,
+    /// What becomes of decisions.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What becomes of an allow that only the cluster can complete.
+    #[serde(default)]
+    pub unresolved: UnresolvedSource,
+    /// What becomes of a search by a principal that holds nothing.
+    #[serde(default)]
+    pub searches: Searches,
+    /// How bodies that decide are read.
+    #[serde(default)]
+    pub body: BodySource,
+    /// Operations that need no credential.
+    #[serde(default = "default_anonymous")]
+    pub anonymous: Vec<String>,
+    /// Help for those who set things up.
+    #[serde(default)]
+    pub debug: DebugSource,
+    /// Where decisions can be seen.
+    #[serde(default)]
+    pub decision_log: DecisionLogSource,
+}
+
+/// One issuer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct IssuerSource {
+    /// Exactly what `iss` must be.
+    pub issuer: String,
+    /// One of these must be in `aud`.
+    pub audiences: Vec<String>,
+    /// Its keys.
+    pub jwks: JwksSource,
+    /// The algorithms it may use; by default all that its keys allow.
+    #[serde(default)]
+    pub algorithms: Option<Vec<String>>,
+    /// By how much its clock and ours may differ.
+    #[serde(default = "default_skew")]
+    pub clock_skew: String,
+    /// How its claims name the caller.
+    #[serde(default)]
+    pub claims: ClaimsSource,
+}
+
+/// Where keys come from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct JwksSource {
+    /// The key set itself.
+    pub inline: InlineSource,
+}
+
+/// A key set (RFC 7517 section 5).
+#[derive(Clone, Debug, Deserialize)]
+pub struct InlineSource {
+    /// Its keys.
+    pub keys: Vec<Value>,
+}
+
+/// How claims name the caller; names or JSONPath, as in `camunda.security.authentication.oidc`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ClaimsSource {
+    /// The username.
+    pub username: String,
+    /// The client id.
+    pub client_id: Option<String>,
+    /// Whether a username wins over a client id.
+    pub prefer_username: bool,
+    /// The groups.
+    pub groups: Option<String>,
+}
+
+impl Default for ClaimsSource {
+    fn default() -> Self {
+        Self { username: "sub".into(), client_id: None, prefer_username: false, groups: None }
+    }
+}
+
+/// Where a token may stand.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CredentialSource {
+    /// In a header.
+    pub header: HeaderCredential,
+}
+
+/// A header with a token.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct HeaderCredential {
+    /// Its name.
+    pub name: String,
+    /// What stands before the token.
+    #[serde(default)]
+    pub prefix: String,
+}
+
+/// The cluster's API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ApiSource {
+    /// The cluster's version, such as `8.9`.
+    pub version: String,
+    /// The path before `/v2`.
+    pub base_path: String,
+    /// The families of operations that are open.
+    pub surfaces: Vec<String>,
+    /// Whether the cluster checks tenants.
+    pub multi_tenancy: bool,
+}
+
+impl Default for ApiSource {
+    fn default() -> Self {
+        Self { version: "8.9".into(), base_path: "/".into(), surfaces: vec!["v2".into()], multi_tenancy: false }
+    }
+}
+
+/// What becomes of decisions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// They are enforced.
+    #[default]
+    Enforce,
+}
+
+/// What becomes of an allow that only the cluster can complete.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct UnresolvedSource {
+    /// By default.
+    pub default: DeferOrDeny,
+    /// For single operations.
+    pub operations: BTreeMap<String, DeferOrDeny>,
+}
+
+/// Left to the cluster, or denied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DeferOrDeny {
+    /// Left to the cluster.
+    #[default]
+    Defer,
+    /// Denied.
+    Deny,
+}
+
+/// What becomes of a search by a principal that holds nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Searches {
+    /// It is forwarded: the cluster answers without rows.
+    #[default]
+    Forward,
+    /// It is denied.
+    Deny,
+}
+
+/// How bodies that decide are read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct BodySource {
+    /// What is held back until the verdict.
+    pub gate: GateSource,
+    /// The longest body that is read.
+    #[serde(deserialize_with = "whole")]
+    pub max_bytes: u64,
+}
+
+impl Default for BodySource {
+    fn default() -> Self {
+        Self { gate: GateSource::Hold, max_bytes: 4 * 1024 * 1024 }
+    }
+}
+
+/// What is held back until the verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GateSource {
+    /// The whole request.
+    Hold,
+    /// The end of the body.
+    Stream,
+}
+
+/// Help for those who set things up.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct DebugSource {
+    /// Whether refusals carry the reason in a header.
+    pub explain_header: bool,
+}
+
+/// Where decisions can be seen.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct DecisionLogSource {
+    /// As JSON in the filter state, for access logs.
+    pub filter_state: bool,
+}
+
+fn default_credentials() -> Vec<CredentialSource> {
+    vec![CredentialSource { header: HeaderCredential { name: "Authorization".into(), prefix: "Bearer ".into() } }]
+}
+
+fn default_anonymous() -> Vec<String> {
+    vec!["getStatus".into(), "getLicense".into()]
+}
+
+fn default_skew() -> String {
+    "60s".into()
+}
+
+/// A whole number; control planes turn `1` into `1.0`.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let expected = &"a whole number";
+    let Value::Number(number) = &value else {
+        return Err(D::Error::invalid_type(unexpected(&value), expected));
+    };
+    let from_float = || number.as_f64().filter(|f| f.fract() == 0.0 && (0.0..9e15).contains(f));
+    #[cfg_attr(not(test), expect(clippy::as_conversions, reason = "checked just above"))]
+    let whole = number.as_u64().or_else(|| from_float().map(|f| f as u64));
+    whole.ok_or_else(|| D::Error::invalid_value(unexpected(&value), expected))
+}
+
+fn unexpected(value: &Value) -> Unexpected<'_> {
+    match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(b) => Unexpected::Bool(*b),
+        Value::Number(n) => n.as_f64().map_or(Unexpected::Other("number"), Unexpected::Float),
+        Value::String(s) => Unexpected::Str(s),
+        Value::Array(_) => Unexpected::Seq,
+        Value::Object(_) => Unexpected::Map,
+    }
+}
+
+/// Reads the shape.
+pub(super) fn parse(value: Value) -> Result<Configuration, ConfigError> {
+    if !value.is_object() {
+        return Err(ConfigError::new("", "the configuration is not a JSON object"));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        ConfigError::new(if path == "." { String::new() } else { path }, error.inner().to_string())
+    })
+}

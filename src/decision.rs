@@ -1,0 +1,106 @@
+//! What was decided, with everything that explains it.
+
+use crate::api::catalogue::Operation;
+use crate::authn::Subject;
+use crate::authz::{Grant, Permit, Principal};
+use crate::reason::Reason;
+use crate::table::{Holding, OwnerType};
+use serde_json::{Value, json};
+use std::rc::Rc;
+
+/// Forward, or refuse.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The request is forwarded.
+    Allow(Permit),
+    /// The request is refused.
+    Deny {
+        /// Why.
+        reason: Reason,
+        /// For the log: what exactly was wrong, where the reason alone does not say.
+        detail: Option<&'static str>,
+    },
+}
+
+/// A decision.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// What was decided.
+    pub outcome: Outcome,
+    /// The operation that was asked for, where it is known.
+    pub operation: Option<&'static Operation>,
+    /// Who asked, where it is known.
+    pub principal: Option<Rc<Principal>>,
+    /// Digest of the table that decided.
+    pub table: Rc<str>,
+}
+
+impl Decision {
+    /// Whether the request is forwarded.
+    #[must_use]
+    pub fn is_allow(&self) -> bool {
+        matches!(self.outcome, Outcome::Allow(_))
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match &self.outcome {
+            Outcome::Allow(permit) => permit.reason(),
+            Outcome::Deny { reason, .. } => *reason,
+        }
+    }
+
+    /// The decision as one JSON object: what `portcullis explain --json` prints and what access
+    /// logs hold.
+    #[must_use]
+    pub fn explain(&self) -> Value {
+        let (decision, certainty, grant) = match &self.outcome {
+            Outcome::Allow(permit) => ("allow", Some(permit.certainty().name()), permit.grant()),
+            Outcome::Deny { .. } => ("deny", None, None),
+        };
+        let mut object = json!({
+            "decision": decision,
+            "certainty": certainty,
+            "status": self.reason().status(),
+            "reason": self.reason().code(),
+            "operation": self.operation.map(|o| o.id),
+            "principal": self.principal.as_deref().map(explain_principal),
+            "grant": grant.map(explain_grant),
+            "table": &*self.table,
+        });
+        if let (Outcome::Deny { detail: Some(detail), .. }, Some(object)) = (&self.outcome, object.as_object_mut()) {
+            object.insert("detail".into(), Value::from(*detail));
+        }
+        object
+    }
+}
+
+fn explain_principal(principal: &Principal) -> Value {
+    let (kind, id) = match principal.identity().subject() {
+        Subject::User(name) => ("username", name),
+        Subject::Client(id) => ("clientId", id),
+    };
+    json!({
+        kind: id,
+        "groups": principal.groups(),
+        "roles": principal.owners_of(OwnerType::Role),
+        "mappingRules": principal.owners_of(OwnerType::MappingRule),
+        "tenants": principal.tenants(),
+    })
+}
+
+fn explain_grant(grant: &Grant) -> Value {
+    let resource_id = match &grant.holding {
+        Holding::All => Some("*"),
+        Holding::Id(id) => Some(&**id),
+        Holding::Property => None,
+    };
+    json!({
+        "ownerType": grant.owner_type.name(),
+        "ownerId": &*grant.owner_id,
+        "resourceType": grant.resource.name(),
+        "resourceId": resource_id,
+        "permissionType": grant.permission.name(grant.resource),
+    })
+}

@@ -1,0 +1,203 @@
+//! The order of checks: path and operation, anonymous operations, credential, surface, grants,
+//! tenant and body. It decides what a caller learns first.
+
+use crate::api::body::{Body, Incoming, Progress};
+use crate::api::catalogue::Operation;
+use crate::api::route::{self, Route};
+use crate::authn::signature::SignatureCheck;
+#[cfg(any(test, feature = "cli"))]
+use crate::authn::Identity;
+use crate::authn::{Refused, TokenCache, UnixSeconds, credential, token};
+use crate::authz::{self, Principal, Verdict};
+use crate::config::Plan;
+use crate::decision::{Decision, Outcome};
+use crate::reason::Reason;
+use crate::request::Request;
+use std::rc::{Rc, Weak};
+
+/// A principal that a token's bearer was resolved to, and the plan it holds for.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    plan: Weak<Plan>,
+    principal: Rc<Principal>,
+}
+
+/// Verified tokens of one set of issuers, with their principals.
+pub type Tokens = TokenCache<Resolved>;
+
+/// What judging needs from its surroundings.
+pub struct Surroundings<'a> {
+    /// The time.
+    pub now: UnixSeconds,
+    /// Who checks signatures.
+    pub signatures: &'a dyn SignatureCheck,
+    /// Tokens verified before.
+    pub tokens: &'a mut Tokens,
+}
+
+/// How far judging has come.
+#[derive(Debug)]
+pub enum Step {
+    /// It is done.
+    Decided(Decision),
+    /// The body decides: give it its parts.
+    NeedsBody(Pending),
+}
+
+/// A request that waits for its body.
+#[derive(Debug)]
+pub struct Pending {
+    plan: Rc<Plan>,
+    principal: Rc<Principal>,
+    operation: &'static Operation,
+    method: Box<[u8]>,
+    path: Box<[u8]>,
+    incoming: Incoming,
+}
+
+impl Plan {
+    /// Judges the head of a request.
+    #[must_use]
+    pub fn judge(self: &Rc<Self>, request: &Request<'_>, surroundings: &mut Surroundings<'_>) -> Step {
+        self.judge_with(request, || self.authenticate(request, surroundings))
+    }
+
+    /// Judges a request of an identity that is taken as given.
+    #[cfg(any(test, feature = "cli"))]
+    #[must_use]
+    pub fn judge_as(self: &Rc<Self>, identity: Result<Identity, Refused>, request: &Request<'_>) -> Step {
+        self.judge_with(request, || Ok(Rc::new(Principal::resolve(&self.table, Rc::new(identity?)))))
+    }
+
+    fn judge_with(
+        self: &Rc<Self>,
+        request: &Request<'_>,
+        authenticate: impl FnOnce() -> Result<Rc<Principal>, Refused>,
+    ) -> Step {
+        let route = match route::find(&self.base_path, request.method, request.path) {
+            Ok(route) => route.filter(|r| r.operation.since <= self.rules.version),
+            Err(ambiguous) => return self.deny(Reason::PathAmbiguous, Some(ambiguous.0), None, None),
+        };
+        let operation = route.as_ref().map(|r| r.operation);
+        if let Some(operation) = operation
+            && self.anonymous.contains(&operation.id)
+        {
+            return self.settle(authz::anonymous(operation), operation, None);
+        }
+        let principal = match authenticate() {
+            Ok(principal) => principal,
+            Err(refused) => return self.deny(refused.reason, Some(refused.detail), operation, None),
+        };
+        let Some(route) = route else {
+            return self.deny(Reason::OperationUnknown, None, None, Some(principal));
+        };
+        if route.operation.blocked || !self.surfaces.contains(&route.operation.surface) {
+            return self.deny(Reason::OperationBlocked, None, operation, Some(principal));
+        }
+        match authz::decide(&route, Body::Unread, &principal, &self.rules) {
+            Verdict::NeedsBody => self.wait(request, &route, principal),
+            verdict => self.settle(verdict, route.operation, Some(principal)),
+        }
+    }
+
+    fn authenticate(
+        self: &Rc<Self>,
+        request: &Request<'_>,
+        surroundings: &mut Surroundings<'_>,
+    ) -> Result<Rc<Principal>, Refused> {
+        let token = credential::find(&self.credentials, request)?;
+        let tokens = &mut *surroundings.tokens;
+        let identity = match tokens.get(token, surroundings.now)? {
+            Some(hit) => match hit.attachment {
+                Some(resolved) if resolved.plan.as_ptr() == Rc::as_ptr(self) => return Ok(resolved.principal),
+                _ => hit.identity,
+            },
+            None => {
+                let verified = token::verify(token, &self.issuers, surroundings.now, surroundings.signatures)?;
+                tokens.insert(token, verified)
+            }
+        };
+        let principal = Rc::new(Principal::resolve(&self.table, identity));
+        let resolved = Resolved { plan: Rc::downgrade(self), principal: Rc::clone(&principal) };
+        tokens.attach(token, resolved, principal.size());
+        Ok(principal)
+    }
+
+    fn wait(self: &Rc<Self>, request: &Request<'_>, route: &Route<'_>, principal: Rc<Principal>) -> Step {
+        let operation = route.operation;
+        match Incoming::new(request, operation.body_members, self.max_body) {
+            Ok(incoming) => Step::NeedsBody(Pending {
+                plan: Rc::clone(self),
+                principal,
+                operation,
+                method: request.method.into(),
+                path: request.path.into(),
+                incoming,
+            }),
+            Err(why) => self.deny(Reason::BodyUnreadable, Some(why.0), Some(operation), Some(principal)),
+        }
+    }
+
+    fn settle(&self, verdict: Verdict, operation: &'static Operation, principal: Option<Rc<Principal>>) -> Step {
+        let outcome = match verdict {
+            Verdict::Allow(permit) => Outcome::Allow(permit),
+            Verdict::Deny(reason) => Outcome::Deny { reason, detail: None },
+            Verdict::NeedsBody => Outcome::Deny { reason: Reason::BodyUnreadable, detail: Some("the body was not read") },
+        };
+        let table = Rc::clone(&self.table_digest);
+        Step::Decided(Decision { outcome, operation: Some(operation), principal, table })
+    }
+
+    fn deny(
+        &self,
+        reason: Reason,
+        detail: Option<&'static str>,
+        operation: Option<&'static Operation>,
+        principal: Option<Rc<Principal>>,
+    ) -> Step {
+        let table = Rc::clone(&self.table_digest);
+        Step::Decided(Decision { outcome: Outcome::Deny { reason, detail }, operation, principal, table })
+    }
+}
+
+impl Pending {
+    /// Takes the next part of the body; `end` with the last one, which may be empty.
+    #[must_use]
+    pub fn push(mut self, chunk: &[u8], end: bool) -> Step {
+        match self.incoming.push(chunk, end) {
+            Ok(Progress::More(incoming)) => {
+                self.incoming = incoming;
+                Step::NeedsBody(self)
+            }
+            Ok(Progress::End(members)) => Self::decide(self.plan, self.principal, &self.method, &self.path, Body::Read(&members)),
+            Ok(Progress::TooLong) => Self::decide(self.plan, self.principal, &self.method, &self.path, Body::TooLong),
+            Err(why) => self.plan.deny(Reason::BodyUnreadable, Some(why.0), Some(self.operation), Some(self.principal)),
+        }
+    }
+
+    /// Whether the body's object is closed: the cluster could act on it without waiting for the
+    /// end of the request.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.incoming.is_closed()
+    }
+
+    /// Refuses the request without its body.
+    #[must_use]
+    pub fn refuse(self, reason: Reason) -> Decision {
+        let outcome = Outcome::Deny { reason, detail: None };
+        let table = Rc::clone(&self.plan.table_digest);
+        Decision { outcome, operation: Some(self.operation), principal: Some(self.principal), table }
+    }
+
+    fn decide(plan: Rc<Plan>, principal: Rc<Principal>, method: &[u8], path: &[u8], body: Body<'_>) -> Step {
+        // The route borrows from the path, so it is looked up again rather than kept.
+        match route::find(&plan.base_path, method, path) {
+            Ok(Some(route)) => {
+                let verdict = authz::decide(&route, body, &principal, &plan.rules);
+                plan.settle(verdict, route.operation, Some(principal))
+            }
+            _ => plan.deny(Reason::PathAmbiguous, None, None, Some(principal)),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The shape of a policy: what the cluster's API answers to searches for its authorizations,
+//! roles, groups, mapping rules and tenants, with their members listed in place.
+
+use serde::{Deserialize, Deserializer};
+
+/// A whole policy. Sections may be absent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Policy {
+    /// What is granted to whom.
+    pub authorizations: Vec<Authorization>,
+    /// Roles with their members.
+    pub roles: Vec<Role>,
+    /// Groups with their members and roles.
+    pub groups: Vec<Group>,
+    /// Rules that make whoever carries a claim an owner.
+    pub mapping_rules: Vec<Rule>,
+    /// Tenants with their members.
+    pub tenants: Vec<Tenant>,
+}
+
+/// One grant.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Authorization {
+    /// `USER`, `CLIENT`, `GROUP`, `ROLE` or `MAPPING_RULE`.
+    pub owner_type: String,
+    /// The owner's id.
+    pub owner_id: String,
+    /// Such as `PROCESS_DEFINITION`.
+    pub resource_type: String,
+    /// `*` or one exact id; there are no patterns.
+    #[serde(default)]
+    pub resource_id: Option<String>,
+    /// Instead of an id: a property of the resource (`USER_TASK` only).
+    #[serde(default)]
+    pub resource_property_name: Option<String>,
+    /// Such as `CREATE_PROCESS_INSTANCE`. The cluster's own configuration says `permissions`.
+    #[serde(alias = "permissions")]
+    pub permission_types: Vec<String>,
+    /// In exports; without meaning here.
+    #[serde(default, rename = "authorizationKey")]
+    _key: Ignored,
+}
+
+/// A role and who is in it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Role {
+    /// The role's id.
+    pub role_id: String,
+    /// Usernames.
+    #[serde(default)]
+    pub users: Vec<String>,
+    /// Client ids.
+    #[serde(default)]
+    pub clients: Vec<String>,
+    /// Group ids.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Ids of mapping rules.
+    #[serde(default)]
+    pub mapping_rules: Vec<String>,
+    #[serde(default, rename = "name")]
+    _name: Ignored,
+    #[serde(default, rename = "description")]
+    _description: Ignored,
+}
+
+/// A group and who is in it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Group {
+    /// The group's id.
+    pub group_id: String,
+    /// Usernames.
+    #[serde(default)]
+    pub users: Vec<String>,
+    /// Client ids.
+    #[serde(default)]
+    pub clients: Vec<String>,
+    /// Ids of mapping rules.
+    #[serde(default)]
+    pub mapping_rules: Vec<String>,
+    /// Roles that the group is a member of.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    #[serde(default, rename = "name")]
+    _name: Ignored,
+    #[serde(default, rename = "description")]
+    _description: Ignored,
+}
+
+/// A mapping rule.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Rule {
+    /// The rule's id.
+    pub mapping_rule_id: String,
+    /// `JSONPath` of the claim.
+    pub claim_name: String,
+    /// The text that the claim must be, or hold.
+    pub claim_value: String,
+    #[serde(default, rename = "name")]
+    _name: Ignored,
+}
+
+/// A tenant and who is assigned to it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Tenant {
+    /// The tenant's id.
+    pub tenant_id: String,
+    /// Usernames.
+    #[serde(default)]
+    pub users: Vec<String>,
+    /// Client ids.
+    #[serde(default)]
+    pub clients: Vec<String>,
+    /// Group ids.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Role ids.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Ids of mapping rules.
+    #[serde(default)]
+    pub mapping_rules: Vec<String>,
+    #[serde(default, rename = "name")]
+    _name: Ignored,
+    #[serde(default, rename = "description")]
+    _description: Ignored,
+}
+
+/// A value that exports have and decisions do not need.
+#[derive(Clone, Debug, Default)]
+struct Ignored;
+
+impl<'de> Deserialize<'de> for Ignored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
