@@ -1,12 +1,12 @@
 //! The order of checks: path and operation, anonymous operations, credential, surface, grants,
 //! tenant and body. It decides what a caller learns first.
 
-use crate::api::body::{Body, Incoming, Progress};
+use crate::api::body::{Body, Incoming, Members, Progress, Unreadable};
 use crate::api::catalogue::Operation;
 use crate::api::route::{self, Route};
-use crate::authn::signature::SignatureCheck;
 #[cfg(any(test, feature = "cli"))]
 use crate::authn::Identity;
+use crate::authn::signature::SignatureCheck;
 use crate::authn::{Refused, TokenCache, UnixSeconds, credential, token};
 use crate::authz::{self, Principal, Verdict};
 use crate::config::Plan;
@@ -47,26 +47,44 @@ pub enum Step {
 /// A request that waits for its body.
 #[derive(Debug)]
 pub struct Pending {
+    asked: Asked,
+    incoming: Incoming,
+}
+
+/// What is known of a request before its body.
+#[derive(Debug)]
+struct Asked {
     plan: Rc<Plan>,
     principal: Rc<Principal>,
     operation: &'static Operation,
     method: Box<[u8]>,
     path: Box<[u8]>,
-    incoming: Incoming,
+    /// Without its body the request is allowed, too, only less surely.
+    allowed_anyway: bool,
 }
 
 impl Plan {
     /// Judges the head of a request.
     #[must_use]
-    pub fn judge(self: &Rc<Self>, request: &Request<'_>, surroundings: &mut Surroundings<'_>) -> Step {
+    pub fn judge(
+        self: &Rc<Self>,
+        request: &Request<'_>,
+        surroundings: &mut Surroundings<'_>,
+    ) -> Step {
         self.judge_with(request, || self.authenticate(request, surroundings))
     }
 
     /// Judges a request of an identity that is taken as given.
     #[cfg(any(test, feature = "cli"))]
     #[must_use]
-    pub fn judge_as(self: &Rc<Self>, identity: Result<Identity, Refused>, request: &Request<'_>) -> Step {
-        self.judge_with(request, || Ok(Rc::new(Principal::resolve(&self.table, Rc::new(identity?)))))
+    pub fn judge_as(
+        self: &Rc<Self>,
+        identity: Result<Identity, Refused>,
+        request: &Request<'_>,
+    ) -> Step {
+        self.judge_with(request, || {
+            Ok(Rc::new(Principal::resolve(&self.table, Rc::new(identity?))))
+        })
     }
 
     fn judge_with(
@@ -76,7 +94,9 @@ impl Plan {
     ) -> Step {
         let route = match route::find(&self.base_path, request.method, request.path) {
             Ok(route) => route.filter(|r| r.operation.since <= self.rules.version),
-            Err(ambiguous) => return self.deny(Reason::PathAmbiguous, Some(ambiguous.0), None, None),
+            Err(ambiguous) => {
+                return self.deny(Reason::PathAmbiguous, Some(ambiguous.0), None, None);
+            }
         };
         let operation = route.as_ref().map(|r| r.operation);
         if let Some(operation) = operation
@@ -86,7 +106,9 @@ impl Plan {
         }
         let principal = match authenticate() {
             Ok(principal) => principal,
-            Err(refused) => return self.deny(refused.reason, Some(refused.detail), operation, None),
+            Err(refused) => {
+                return self.deny(refused.reason, Some(refused.detail), operation, None);
+            }
         };
         let Some(route) = route else {
             return self.deny(Reason::OperationUnknown, None, None, Some(principal));
@@ -109,43 +131,79 @@ impl Plan {
         let tokens = &mut *surroundings.tokens;
         let identity = match tokens.get(token, surroundings.now)? {
             Some(hit) => match hit.attachment {
-                Some(resolved) if resolved.plan.as_ptr() == Rc::as_ptr(self) => return Ok(resolved.principal),
+                Some(resolved) if resolved.plan.as_ptr() == Rc::as_ptr(self) => {
+                    return Ok(resolved.principal);
+                }
                 _ => hit.identity,
             },
             None => {
-                let verified = token::verify(token, &self.issuers, surroundings.now, surroundings.signatures)?;
+                let verified = token::verify(
+                    token,
+                    &self.issuers,
+                    surroundings.now,
+                    surroundings.signatures,
+                )?;
                 tokens.insert(token, verified)
             }
         };
         let principal = Rc::new(Principal::resolve(&self.table, identity));
-        let resolved = Resolved { plan: Rc::downgrade(self), principal: Rc::clone(&principal) };
+        let resolved = Resolved {
+            plan: Rc::downgrade(self),
+            principal: Rc::clone(&principal),
+        };
         tokens.attach(token, resolved, principal.size());
         Ok(principal)
     }
 
-    fn wait(self: &Rc<Self>, request: &Request<'_>, route: &Route<'_>, principal: Rc<Principal>) -> Step {
+    fn wait(
+        self: &Rc<Self>,
+        request: &Request<'_>,
+        route: &Route<'_>,
+        principal: Rc<Principal>,
+    ) -> Step {
         let operation = route.operation;
-        match Incoming::new(request, operation.body_members, self.max_body) {
-            Ok(incoming) => Step::NeedsBody(Pending {
-                plan: Rc::clone(self),
-                principal,
-                operation,
-                method: request.method.into(),
-                path: request.path.into(),
-                incoming,
-            }),
-            Err(why) => self.deny(Reason::BodyUnreadable, Some(why.0), Some(operation), Some(principal)),
+        let without = authz::decide(route, Body::Unknown, &principal, &self.rules);
+        let allowed_anyway = operation.filters() && matches!(without, Verdict::Allow(_));
+        let incoming = Incoming::new(request, operation.body_members, self.max_body);
+        let (method, path) = (request.method.into(), request.path.into());
+        let asked = Asked {
+            plan: Rc::clone(self),
+            principal,
+            operation,
+            method,
+            path,
+            allowed_anyway,
+        };
+        match incoming {
+            Ok(incoming) => Step::NeedsBody(Pending { asked, incoming }),
+            Err(why) => asked.unreadable(why),
         }
     }
 
-    fn settle(&self, verdict: Verdict, operation: &'static Operation, principal: Option<Rc<Principal>>) -> Step {
+    fn settle(
+        &self,
+        verdict: Verdict,
+        operation: &'static Operation,
+        principal: Option<Rc<Principal>>,
+    ) -> Step {
         let outcome = match verdict {
             Verdict::Allow(permit) => Outcome::Allow(permit),
-            Verdict::Deny(reason) => Outcome::Deny { reason, detail: None },
-            Verdict::NeedsBody => Outcome::Deny { reason: Reason::BodyUnreadable, detail: Some("the body was not read") },
+            Verdict::Deny(reason) => Outcome::Deny {
+                reason,
+                detail: None,
+            },
+            Verdict::NeedsBody => Outcome::Deny {
+                reason: Reason::BodyUnreadable,
+                detail: Some("the body was not read"),
+            },
         };
         let table = Rc::clone(&self.table_digest);
-        Step::Decided(Decision { outcome, operation: Some(operation), principal, table })
+        Step::Decided(Decision {
+            outcome,
+            operation: Some(operation),
+            principal,
+            table,
+        })
     }
 
     fn deny(
@@ -155,23 +213,39 @@ impl Plan {
         operation: Option<&'static Operation>,
         principal: Option<Rc<Principal>>,
     ) -> Step {
+        Step::Decided(self.denial(reason, detail, operation, principal))
+    }
+
+    fn denial(
+        &self,
+        reason: Reason,
+        detail: Option<&'static str>,
+        operation: Option<&'static Operation>,
+        principal: Option<Rc<Principal>>,
+    ) -> Decision {
         let table = Rc::clone(&self.table_digest);
-        Step::Decided(Decision { outcome: Outcome::Deny { reason, detail }, operation, principal, table })
+        Decision {
+            outcome: Outcome::Deny { reason, detail },
+            operation,
+            principal,
+            table,
+        }
     }
 }
 
 impl Pending {
     /// Takes the next part of the body; `end` with the last one, which may be empty.
     #[must_use]
-    pub fn push(mut self, chunk: &[u8], end: bool) -> Step {
-        match self.incoming.push(chunk, end) {
-            Ok(Progress::More(incoming)) => {
-                self.incoming = incoming;
-                Step::NeedsBody(self)
-            }
-            Ok(Progress::End(members)) => Self::decide(self.plan, self.principal, &self.method, &self.path, Body::Read(&members)),
-            Ok(Progress::TooLong) => Self::decide(self.plan, self.principal, &self.method, &self.path, Body::TooLong),
-            Err(why) => self.plan.deny(Reason::BodyUnreadable, Some(why.0), Some(self.operation), Some(self.principal)),
+    pub fn push(self, chunk: &[u8], end: bool) -> Step {
+        let Self { asked, incoming } = self;
+        if asked.allowed_anyway && end && chunk.is_empty() && incoming.is_empty() {
+            return asked.decide(Body::Read(&Members::default()));
+        }
+        match incoming.push(chunk, end) {
+            Ok(Progress::More(incoming)) => Step::NeedsBody(Self { asked, incoming }),
+            Ok(Progress::End(members)) => asked.decide(Body::Read(&members)),
+            Ok(Progress::TooLong) => asked.decide(Body::Unknown),
+            Err(why) => asked.unreadable(why),
         }
     }
 
@@ -185,19 +259,40 @@ impl Pending {
     /// Refuses the request without its body.
     #[must_use]
     pub fn refuse(self, reason: Reason) -> Decision {
-        let outcome = Outcome::Deny { reason, detail: None };
-        let table = Rc::clone(&self.plan.table_digest);
-        Decision { outcome, operation: Some(self.operation), principal: Some(self.principal), table }
+        let Asked {
+            plan,
+            principal,
+            operation,
+            ..
+        } = self.asked;
+        plan.denial(reason, None, Some(operation), Some(principal))
+    }
+}
+
+impl Asked {
+    fn decide(self, body: Body<'_>) -> Step {
+        // The route borrows from the path, so it is looked up again rather than kept.
+        match route::find(&self.plan.base_path, &self.method, &self.path) {
+            Ok(Some(route)) => {
+                let verdict = authz::decide(&route, body, &self.principal, &self.plan.rules);
+                self.plan
+                    .settle(verdict, route.operation, Some(self.principal))
+            }
+            _ => self
+                .plan
+                .deny(Reason::PathAmbiguous, None, None, Some(self.principal)),
+        }
     }
 
-    fn decide(plan: Rc<Plan>, principal: Rc<Principal>, method: &[u8], path: &[u8], body: Body<'_>) -> Step {
-        // The route borrows from the path, so it is looked up again rather than kept.
-        match route::find(&plan.base_path, method, path) {
-            Ok(Some(route)) => {
-                let verdict = authz::decide(&route, body, &principal, &plan.rules);
-                plan.settle(verdict, route.operation, Some(principal))
-            }
-            _ => plan.deny(Reason::PathAmbiguous, None, None, Some(principal)),
+    fn unreadable(self, why: Unreadable) -> Step {
+        if self.allowed_anyway {
+            return self.decide(Body::Unknown);
         }
+        self.plan.deny(
+            Reason::BodyUnreadable,
+            Some(why.0),
+            Some(self.operation),
+            Some(self.principal),
+        )
     }
 }

@@ -50,14 +50,28 @@ pub mod reason;
 pub mod request;
 
 // The way, in its order.
-pub mod authn;
 pub mod api;
-pub mod table;
-pub mod policy;
+pub mod authn;
 pub mod authz;
 pub mod decision;
+pub mod policy;
 pub mod reply;
+pub mod table;
 
 // Along the way.
 pub mod config;
 pub mod judge;
+
+// The command line and its suites, which read files and the clock.
+#[cfg(feature = "cli")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the engine has no I/O, the command line does"
+)]
+pub mod cli;
+#[cfg(feature = "cli")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the engine has no I/O, the command line does"
+)]
+pub mod suite;

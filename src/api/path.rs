@@ -70,7 +70,10 @@ fn segment(raw: &[u8]) -> Result<Segment<'_>, Ambiguous> {
         if byte != b'%' {
             return Err(Ambiguous("a byte that must not stand in a path"));
         }
-        let value = bytes.next().zip(bytes.next()).and_then(|(high, low)| hex_pair(high, low));
+        let value = bytes
+            .next()
+            .zip(bytes.next())
+            .and_then(|(high, low)| hex_pair(high, low));
         match value.ok_or(Ambiguous("an invalid percent-escape"))? {
             b';' => return Err(Ambiguous("an encoded semicolon")),
             b'\\' => return Err(Ambiguous("an encoded backslash")),
@@ -81,7 +84,12 @@ fn segment(raw: &[u8]) -> Result<Segment<'_>, Ambiguous> {
             }
             b'%' => {
                 let mut ahead = bytes.clone();
-                if ahead.next().zip(ahead.next()).and_then(|(h, l)| hex_pair(h, l)).is_some() {
+                if ahead
+                    .next()
+                    .zip(ahead.next())
+                    .and_then(|(h, l)| hex_pair(h, l))
+                    .is_some()
+                {
                     return Err(Ambiguous("a doubly encoded byte"));
                 }
                 free_text = true;
@@ -98,9 +106,18 @@ fn segment(raw: &[u8]) -> Result<Segment<'_>, Ambiguous> {
     if text.chars().any(char::is_control) {
         return Err(Ambiguous("an encoded control character"));
     }
-    let raw = std::str::from_utf8(raw).map_err(|_| Ambiguous("a byte that must not stand in a path"))?;
-    let text = if text == raw { Cow::Borrowed(raw) } else { Cow::Owned(text) };
-    Ok(Segment { raw, text, free_text })
+    let raw =
+        std::str::from_utf8(raw).map_err(|_| Ambiguous("a byte that must not stand in a path"))?;
+    let text = if text == raw {
+        Cow::Borrowed(raw)
+    } else {
+        Cow::Owned(text)
+    };
+    Ok(Segment {
+        raw,
+        text,
+        free_text,
+    })
 }
 
 #[cfg(test)]
@@ -108,14 +125,21 @@ mod tests {
     use super::*;
 
     fn texts(path: &str) -> Vec<String> {
-        segments(path.as_bytes()).unwrap().into_iter().map(|s| s.text.into_owned()).collect()
+        segments(path.as_bytes())
+            .unwrap()
+            .into_iter()
+            .map(|s| s.text.into_owned())
+            .collect()
     }
 
     #[test]
     fn plain_paths_are_split_and_decoded_once() {
         assert_eq!(texts("/"), Vec::<String>::new());
         assert_eq!(texts("/v2/topology?x=/../;"), ["v2", "topology"]);
-        assert_eq!(texts("/v2/tenants/%3Cdefault%3E"), ["v2", "tenants", "<default>"]);
+        assert_eq!(
+            texts("/v2/tenants/%3Cdefault%3E"),
+            ["v2", "tenants", "<default>"]
+        );
         assert_eq!(texts("/v2/groups/%2Fops"), ["v2", "groups", "/ops"]);
         assert_eq!(texts("/v2/users/%C3%A9"), ["v2", "users", "é"]);
         assert_eq!(texts("/v2/users/50%25"), ["v2", "users", "50%"]);
@@ -124,10 +148,38 @@ mod tests {
     #[test]
     fn whatever_readers_could_take_differently_is_refused() {
         for path in [
-            "", "v2", "*", "//v2", "/v2//x", "/v2/", "/v2/./x", "/v2/../x", "/v2/%2e/x", "/v2/%2E%2e/x", "/v2/.%2e",
-            "/v2/a%2F..%2Fb", "/v2/x;a=1", "/v2/x%3Ba", "/v2/a\\b", "/v2/a%5Cb", "/v2/%00", "/v2/%0a",
-            "/v2/\u{7f}", "/v2/%7F", "/v2/a b", "/v2/é", "/v2/%", "/v2/%4", "/v2/%zz", "/v2/%ff", "/v2/%C3", "/v2/a%252Fb",
-            "/v2/%252e", "/v2/a#b", "/v2/<x>", "/v2/%C2%85",
+            "",
+            "v2",
+            "*",
+            "//v2",
+            "/v2//x",
+            "/v2/",
+            "/v2/./x",
+            "/v2/../x",
+            "/v2/%2e/x",
+            "/v2/%2E%2e/x",
+            "/v2/.%2e",
+            "/v2/a%2F..%2Fb",
+            "/v2/x;a=1",
+            "/v2/x%3Ba",
+            "/v2/a\\b",
+            "/v2/a%5Cb",
+            "/v2/%00",
+            "/v2/%0a",
+            "/v2/\u{7f}",
+            "/v2/%7F",
+            "/v2/a b",
+            "/v2/é",
+            "/v2/%",
+            "/v2/%4",
+            "/v2/%zz",
+            "/v2/%ff",
+            "/v2/%C3",
+            "/v2/a%252Fb",
+            "/v2/%252e",
+            "/v2/a#b",
+            "/v2/<x>",
+            "/v2/%C2%85",
         ] {
             assert!(segments(path.as_bytes()).is_err(), "{path:?}");
         }

@@ -21,20 +21,31 @@ pub(super) enum Held {
 
 impl Held {
     fn by(reason: Reason, grant: Option<Grant>) -> Self {
-        grant.map_or(Self::Nothing, |grant| Self::Permit(Permit::of_grant(reason, grant)))
+        grant.map_or(Self::Nothing, |grant| {
+            Self::Permit(Permit::of_grant(reason, grant))
+        })
     }
 }
 
 /// Evaluates one alternative, with its condition.
-pub(super) fn evaluate(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal: &Principal) -> Held {
+pub(super) fn evaluate(
+    alternative: &Alternative,
+    route: &Route<'_>,
+    body: Body<'_>,
+    principal: &Principal,
+) -> Held {
     let held = by_id(alternative, route, body, principal);
     match (alternative.condition, held) {
         (_, held @ (Held::Elsewhere | Held::Nothing)) | (Condition::None, held) => held,
-        (Condition::Cluster(_), Held::Permit(permit)) => Held::Permit(permit.deferred_by(Reason::DeferredCondition)),
+        (Condition::Cluster(_), Held::Permit(permit)) => {
+            Held::Permit(permit.deferred_by(Reason::DeferredCondition))
+        }
         (Condition::Cluster(_), Held::Body) => Held::Body,
         (Condition::Body { member, equals }, held) => match (body, held) {
             (Body::Unread, _) => Held::Body,
-            (Body::TooLong, Held::Permit(permit)) => Held::Permit(permit.deferred_by(Reason::DeferredBody)),
+            (Body::Unknown, Held::Permit(permit)) => {
+                Held::Permit(permit.deferred_by(Reason::DeferredBody))
+            }
             (Body::Read(members), Held::Permit(permit)) => match members.get(member) {
                 Some(Member::Bool(value)) if *value == equals => Held::Permit(permit),
                 None | Some(Member::Bool(_)) => Held::Nothing,
@@ -46,14 +57,30 @@ pub(super) fn evaluate(alternative: &Alternative, route: &Route<'_>, body: Body<
     }
 }
 
-fn by_id(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal: &Principal) -> Held {
+fn by_id(
+    alternative: &Alternative,
+    route: &Route<'_>,
+    body: Body<'_>,
+    principal: &Principal,
+) -> Held {
     let (resource, permission) = (alternative.resource, alternative.permission);
     if let Some(grant) = principal.on_all(resource, permission) {
         return Held::Permit(Permit::of_grant(Reason::GrantedWildcard, grant));
     }
     let some = || principal.on_some_id(resource, permission);
-    let elsewhere = || if some().is_some() { Held::Elsewhere } else { Held::Nothing };
-    let by_property = || Held::by(Reason::DeferredProperty, principal.on_property(resource, permission));
+    let elsewhere = || {
+        if some().is_some() {
+            Held::Elsewhere
+        } else {
+            Held::Nothing
+        }
+    };
+    let by_property = || {
+        Held::by(
+            Reason::DeferredProperty,
+            principal.on_property(resource, permission),
+        )
+    };
     let exactly = |id: Option<&str>| id.and_then(|id| principal.on_id(resource, permission, id));
     let or_property = |held: Held| match held {
         Held::Permit(_) | Held::Body => held,
@@ -66,6 +93,8 @@ fn by_id(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal
         IdSource::Wildcard => elsewhere(),
         IdSource::Path(number) => match exactly(route.parameter(number)) {
             Some(grant) => Held::by(Reason::GrantedId, Some(grant)),
+            // The cluster reads a key as a number, so `007` is the key 7.
+            None if route.is_odd_key(number) => or_property(Held::by(Reason::DeferredKey, some())),
             None => or_property(elsewhere()),
         },
         IdSource::Literal(id) => match exactly(Some(id)) {
@@ -74,14 +103,19 @@ fn by_id(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal
         },
         IdSource::Key => or_property(Held::by(Reason::DeferredKey, some())),
         IdSource::ResultFilter => match Held::by(Reason::DeferredFilter, some()) {
-            Held::Nothing => Held::by(Reason::DeferredFilter, principal.on_property(resource, permission)),
+            Held::Nothing => Held::by(
+                Reason::DeferredFilter,
+                principal.on_property(resource, permission),
+            ),
             held => held,
         },
         IdSource::Body { id, key } => {
-            let Some(some) = some() else { return by_property() };
+            let Some(some) = some() else {
+                return by_property();
+            };
             let members = match body {
                 Body::Unread => return Held::Body,
-                Body::TooLong => return Held::by(Reason::DeferredBody, Some(some)),
+                Body::Unknown => return Held::by(Reason::DeferredBody, Some(some)),
                 Body::Read(members) => members,
             };
             if key.is_some_and(|key| members.get(key).is_some()) {

@@ -4,7 +4,7 @@ use super::alternative::{Held, evaluate};
 use super::tenant::{self, Named};
 use super::{Certainty, Permit, Principal, Rules, Unresolved};
 use crate::api::body::Body;
-use crate::api::catalogue::{Alternative, Condition, Mode, Operation};
+use crate::api::catalogue::{Alternative, Condition, Mode, Operation, TenantSource};
 use crate::api::route::Route;
 use crate::reason::Reason;
 use crate::table::Holding;
@@ -41,7 +41,10 @@ pub fn decide(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &
     };
     let permit = match tenant::named(operation.tenant, route, body) {
         Named::NotConcerned => permit,
-        Named::Unread if rules.multi_tenancy => return Verdict::NeedsBody,
+        // Jobs of another tenant are refused even with tenant checks off.
+        Named::Unread if rules.multi_tenancy || refuses_other_tenants(operation) => {
+            return Verdict::NeedsBody;
+        }
         Named::Unread => permit,
         Named::These(tenants) if rules.multi_tenancy => {
             if !tenants.iter().all(|t| principal.has_tenant(t)) {
@@ -55,16 +58,29 @@ pub fn decide(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &
         Named::Unknown if rules.multi_tenancy => permit.deferred_by(Reason::DeferredTenant),
         Named::Unknown => permit,
     };
-    if permit.certainty() == Certainty::Deferred && unresolved(operation, rules) == Unresolved::Deny {
+    if permit.certainty() == Certainty::Deferred && unresolved(operation, rules) == Unresolved::Deny
+    {
         return Verdict::Deny(Reason::Unresolved);
     }
     Verdict::Allow(permit)
 }
 
+fn refuses_other_tenants(operation: &Operation) -> bool {
+    matches!(operation.tenant, TenantSource::BodyMany(_))
+}
+
 /// What the cluster filters is complete as it is; only an operation that is named itself is denied.
 fn unresolved(operation: &Operation, rules: &Rules) -> Unresolved {
-    let by_default = if operation.filters() { Unresolved::Defer } else { rules.unresolved };
-    rules.unresolved_operations.get(operation.id).copied().unwrap_or(by_default)
+    let by_default = if operation.filters() {
+        Unresolved::Defer
+    } else {
+        rules.unresolved
+    };
+    rules
+        .unresolved_operations
+        .get(operation.id)
+        .copied()
+        .unwrap_or(by_default)
 }
 
 fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &Rules) -> Verdict {
@@ -81,11 +97,18 @@ fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &R
             held => verdict(held),
         },
         Mode::AllOf => all_of(alternatives.map(|a| (a, held(a)))),
-        Mode::OneByType => all_or_some(alternatives.map(held), Verdict::Deny(Reason::PermissionMissing)),
-        Mode::AllMatched if operation.never_denied => {
-            all_or_some(alternatives.map(held), Verdict::Allow(Permit::deferred(Reason::DeferredKey)))
-        }
-        Mode::AllMatched => all_or_some(alternatives.map(held), Verdict::Deny(Reason::PermissionMissing)),
+        Mode::OneByType => all_or_some(
+            alternatives.map(held),
+            Verdict::Deny(Reason::PermissionMissing),
+        ),
+        Mode::AllMatched if operation.never_denied => all_or_some(
+            alternatives.map(held),
+            Verdict::Allow(Permit::deferred(Reason::DeferredKey)),
+        ),
+        Mode::AllMatched => all_or_some(
+            alternatives.map(held),
+            Verdict::Deny(Reason::PermissionMissing),
+        ),
     }
 }
 
@@ -159,6 +182,10 @@ impl Permit {
         } else {
             (Certainty::Deferred, Reason::DeferredKey)
         };
-        Self { certainty, reason, grant: self.grant }
+        Self {
+            certainty,
+            reason,
+            grant: self.grant,
+        }
     }
 }

@@ -24,10 +24,12 @@ pub(super) fn named<'a>(source: TenantSource, route: &'a Route<'_>, body: Body<'
     match source {
         TenantSource::None => Named::NotConcerned,
         TenantSource::Key | TenantSource::Filter | TenantSource::Multipart => Named::Unknown,
-        TenantSource::Path(number) => route.parameter(number).map_or(Named::Unknown, |t| Named::These(vec![t])),
+        TenantSource::Path(number) => route
+            .parameter(number)
+            .map_or(Named::Unknown, |t| Named::These(vec![t])),
         TenantSource::BodyOne(name) | TenantSource::BodyMany(name) => match body {
             Body::Unread => Named::Unread,
-            Body::TooLong => Named::Unknown,
+            Body::Unknown => Named::Unclear,
             Body::Read(members) => match members.get(name) {
                 Some(Member::Text(tenant)) => Named::These(vec![tenant]),
                 Some(Member::Texts(tenants)) if !tenants.is_empty() => {

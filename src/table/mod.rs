@@ -30,7 +30,13 @@ pub enum OwnerType {
 
 impl OwnerType {
     /// All owner types.
-    pub const ALL: [Self; 5] = [Self::User, Self::Client, Self::Group, Self::Role, Self::MappingRule];
+    pub const ALL: [Self; 5] = [
+        Self::User,
+        Self::Client,
+        Self::Group,
+        Self::Role,
+        Self::MappingRule,
+    ];
 
     /// The name in an authorization.
     #[must_use]
@@ -124,7 +130,10 @@ impl Table {
         }
         let number = OwnerNumber(self.owners.len());
         let id: Rc<str> = id.into();
-        self.index.entry(kind).or_default().insert(Rc::clone(&id), number);
+        self.index
+            .entry(kind)
+            .or_default()
+            .insert(Rc::clone(&id), number);
         self.owners.push(Owner {
             kind,
             id,
@@ -157,16 +166,24 @@ impl Table {
         let mut digest = Sha256::new();
         let id = |n: &OwnerNumber| self.owner(*n).map_or("", |o| &*o.id);
         for number in self.index.values().flat_map(BTreeMap::values) {
-            let Some(owner) = self.owner(*number) else { continue };
+            let Some(owner) = self.owner(*number) else {
+                continue;
+            };
             let mut roles: Vec<&str> = owner.roles.iter().map(id).collect();
             let mut groups: Vec<&str> = owner.groups.iter().map(id).collect();
             roles.sort_unstable();
             groups.sort_unstable();
             // Debug output quotes every text, so no two tables are written alike.
-            digest.update(format!("{:?} {:?} {roles:?} {groups:?} {:?} {:?}\n", owner.kind, owner.id, owner.tenants, owner.grants));
+            digest.update(format!(
+                "{:?} {:?} {roles:?} {groups:?} {:?} {:?}\n",
+                owner.kind, owner.id, owner.tenants, owner.grants
+            ));
         }
-        let mut rules: Vec<String> =
-            self.rules.iter().map(|r| format!("{:?} {:?} {:?}\n", id(&r.owner), r.claim, r.value)).collect();
+        let mut rules: Vec<String> = self
+            .rules
+            .iter()
+            .map(|r| format!("{:?} {:?} {:?}\n", id(&r.owner), r.claim, r.value))
+            .collect();
         rules.sort_unstable();
         rules.iter().for_each(|rule| digest.update(rule));
         let mut text = String::from("sha256:");

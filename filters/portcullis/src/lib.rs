@@ -1,1 +1,33 @@
-//! module
+//! The Portcullis proxy-wasm module: a thin adapter between a proxy and the engine.
+//!
+//! - `host`: the calls to the proxy on the request path; they return errors, never panic.
+//! - `root`: one plugin configuration and its plan.
+//! - `stream`: one request.
+//! - `signature`: signatures, checked by the proxy or in the module.
+//! - `vm`: what outlives a configuration: verified tokens, metrics, the count of plans.
+#![allow(
+    missing_docs,
+    reason = "the entry points that the macro below makes have none"
+)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
+mod host;
+mod root;
+mod signature;
+mod stream;
+mod vm;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
+}}

@@ -31,7 +31,10 @@ impl Version {
         if !digits(major) || !digits(minor) {
             return None;
         }
-        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+        Some(Self {
+            major: major.parse().ok()?,
+            minor: minor.parse().ok()?,
+        })
     }
 }
 

@@ -1,0 +1,277 @@
+//! Calls to the proxy (proxy-wasm ABI 0.2.1), in bytes and with errors.
+//!
+//! The crate's own wrappers panic on header values that are not UTF-8 and on every status they do
+//! not expect; a panic ends the VM, and with it every request of the worker.
+#![allow(unsafe_code)]
+
+use std::ptr::null_mut;
+
+/// The proxy refused a call; its status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HostError(pub u32);
+
+type Result<T> = std::result::Result<T, HostError>;
+
+/// How severe a log line is.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum Level {
+    Warn = 3,
+    Error = 4,
+}
+
+/// What a metric does.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum MetricKind {
+    Counter = 0,
+    Gauge = 1,
+}
+
+const REQUEST_HEADERS: u32 = 0;
+const REQUEST_BODY: u32 = 0;
+const PLUGIN_CONFIGURATION: u32 = 7;
+const DOWNSTREAM: u32 = 1;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_get_buffer_bytes(
+        kind: u32,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        results: *mut *mut u8,
+        results_size: *mut usize,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+}
+
+const fn ok(status: u32) -> Result<()> {
+    if status == 0 {
+        Ok(())
+    } else {
+        Err(HostError(status))
+    }
+}
+
+/// Runs a call that returns bytes. The proxy asks the module for memory (the crate's
+/// `proxy_on_memory_allocate`, a `Vec` of exactly this capacity) and leaves it to us.
+fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    ok(call(&raw mut data, &raw mut size))?;
+    if data.is_null() {
+        return Ok(Vec::new());
+    }
+    // SAFETY: see above; `data` was allocated by `Vec::with_capacity(size)` in this module.
+    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// Writes a log line. There is nothing to be done where that fails.
+pub fn log(level: Level, message: &str) {
+    #[expect(clippy::as_conversions, reason = "the number of a level")]
+    // SAFETY: pointer and length belong to `message`.
+    let _status = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
+}
+
+/// The time, in seconds since 1970.
+pub fn now() -> Result<i64> {
+    let mut nanoseconds = 0;
+    // SAFETY: the pointer is to a local.
+    ok(unsafe { proxy_get_current_time_nanoseconds(&raw mut nanoseconds) })?;
+    let seconds = nanoseconds.checked_div(1_000_000_000).unwrap_or(0);
+    i64::try_from(seconds).map_err(|_| HostError(u32::MAX))
+}
+
+/// Asks for a tick every so many milliseconds.
+pub fn set_tick_period(milliseconds: u32) -> Result<()> {
+    // SAFETY: no pointers.
+    ok(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
+}
+
+/// The plugin's configuration.
+pub fn plugin_configuration() -> Result<Vec<u8>> {
+    // SAFETY: the pointers are to locals of `bytes`.
+    bytes(|data, size| unsafe {
+        proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size)
+    })
+}
+
+/// A part of the request body that is buffered.
+pub fn request_body(start: usize, length: usize) -> Result<Vec<u8>> {
+    if length == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the pointers are to locals of `bytes`.
+    bytes(|data, size| unsafe { proxy_get_buffer_bytes(REQUEST_BODY, start, length, data, size) })
+}
+
+/// All request headers in one call, as the proxy serialises them.
+pub fn request_headers() -> Result<Pairs> {
+    // SAFETY: the pointers are to locals of `bytes`.
+    bytes(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) })
+        .map(Pairs)
+}
+
+/// Serialised pairs: a count, the lengths of each name and value, then names and values, each with
+/// a NUL after it. Numbers are little-endian.
+pub struct Pairs(Vec<u8>);
+
+impl Pairs {
+    /// Names and values; an error where the bytes are not what they should be.
+    pub fn read(&self) -> Result<Vec<(&[u8], &[u8])>> {
+        self.split().ok_or(HostError(u32::MAX))
+    }
+
+    fn split(&self) -> Option<Vec<(&[u8], &[u8])>> {
+        let (count, rest) = number(&self.0)?;
+        let (mut lengths, mut texts) = rest.split_at_checked(count.checked_mul(8)?)?;
+        let mut pairs = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (name_length, after) = number(lengths)?;
+            let (value_length, after) = number(after)?;
+            lengths = after;
+            let (name, after) = texts.split_at_checked(name_length)?;
+            let (value, after) = after.get(1..)?.split_at_checked(value_length)?;
+            texts = after.get(1..)?;
+            pairs.push((name, value));
+        }
+        Some(pairs)
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<4>()?;
+    Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
+}
+
+/// Removes all request headers of a name.
+pub fn remove_request_header(name: &[u8]) -> Result<()> {
+    // SAFETY: pointer and length belong to `name`.
+    ok(unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) })
+}
+
+/// Sets filter state `wasm.<key>` of the current request.
+pub fn set_filter_state(key: &str, value: &[u8]) -> Result<()> {
+    // SAFETY: pointers and lengths belong to the arguments.
+    ok(unsafe { proxy_set_property(key.as_ptr(), key.len(), value.as_ptr(), value.len()) })
+}
+
+/// Answers the current request.
+pub fn reply(
+    status: u16,
+    details: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+    grpc_status: u8,
+) -> Result<()> {
+    let headers = serialise(headers);
+    // SAFETY: pointers and lengths belong to the arguments and `headers`.
+    ok(unsafe {
+        proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            i32::from(grpc_status),
+        )
+    })
+}
+
+/// Pairs in the form that [`Pairs`] reads.
+fn serialise(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let length = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    let mut bytes = length(pairs.len()).to_vec();
+    for (name, value) in pairs {
+        bytes.extend(length(name.len()));
+        bytes.extend(length(value.len()));
+    }
+    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+        bytes.extend(text.as_bytes());
+        bytes.push(0);
+    }
+    bytes
+}
+
+/// Closes the connection to the caller of the current request.
+pub fn close() -> Result<()> {
+    // SAFETY: no pointers.
+    ok(unsafe { proxy_close_stream(DOWNSTREAM) })
+}
+
+/// Makes a context the one that calls refer to.
+pub fn set_effective_context(context: u32) -> Result<()> {
+    // SAFETY: no pointers.
+    ok(unsafe { proxy_set_effective_context(context) })
+}
+
+/// Calls a function that the proxy offers by name.
+pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>> {
+    // SAFETY: pointers and lengths belong to the arguments, or are to locals of `bytes`.
+    bytes(|data, size| unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            data,
+            size,
+        )
+    })
+}
+
+/// Defines a metric.
+pub fn define_metric(kind: MetricKind, name: &str) -> Result<u32> {
+    let mut id = 0;
+    #[expect(clippy::as_conversions, reason = "the number of a kind")]
+    // SAFETY: pointer and length belong to `name`; the other pointer is to a local.
+    ok(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
+    Ok(id)
+}
+
+/// Adds to a counter.
+pub fn increment_metric(id: u32, by: u64) -> Result<()> {
+    let by = i64::try_from(by).map_err(|_| HostError(u32::MAX))?;
+    // SAFETY: no pointers.
+    ok(unsafe { proxy_increment_metric(id, by) })
+}
+
+/// Sets a gauge.
+pub fn record_metric(id: u32, value: u64) -> Result<()> {
+    // SAFETY: no pointers.
+    ok(unsafe { proxy_record_metric(id, value) })
+}

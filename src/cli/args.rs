@@ -1,0 +1,103 @@
+//! The arguments of each command.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Decides Camunda 8 orchestration API calls at the edge: who is calling, what for, and whether
+/// they may.
+#[derive(Debug, Parser)]
+#[command(
+    name = "portcullis",
+    version,
+    after_help = "Exit status: 0 yes or fine, 1 no or something was found, 2 could not run."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Says what the edge decides about one request, and why
+    Explain(ExplainArguments),
+    /// Runs suites of requests and expected decisions
+    Test(TestArguments),
+    /// Lists the catalogue of operations, or says which operation a request is
+    Operations(OperationsArguments),
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --token, --claims, --user or --client the request has no credential.\n\
+                        Exit status: 0 the request is forwarded, 1 it is refused, 2 could not run."
+)]
+pub struct ExplainArguments {
+    /// Plugin configuration (JSON or YAML); what is left out has its default
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Policy (JSON or YAML), in place of the configuration's
+    #[arg(long, value_name = "FILE", required_unless_present = "config")]
+    pub policy: Option<PathBuf>,
+    /// The caller, by its token; needs --config with the issuer's keys
+    #[arg(long, group = "caller", requires = "config")]
+    pub token: Option<String>,
+    /// The caller, by the claims of a verified token
+    #[arg(long, value_name = "JSON", group = "caller")]
+    pub claims: Option<String>,
+    /// The caller, by username
+    #[arg(long, value_name = "USERNAME", group = "caller")]
+    pub user: Option<String>,
+    /// The caller, by client id
+    #[arg(long, value_name = "CLIENT_ID", group = "caller")]
+    pub client: Option<String>,
+    /// A group of the caller's groups claim; memberships in the policy then do not count
+    #[arg(long, value_name = "GROUP_ID", conflicts_with_all = ["token", "claims"])]
+    pub group: Vec<String>,
+    /// The time to decide at (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// The request's method
+    pub method: String,
+    /// The request's path, with its query
+    pub path: String,
+    /// A header of the request
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// The request's body, sent as it is
+    #[arg(long, value_name = "JSON")]
+    pub body: Option<String>,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 every case passed, 1 some failed, 2 could not run (nothing is then run)."
+)]
+pub struct TestArguments {
+    /// Suites (JSON or YAML)
+    #[arg(required = true, value_name = "SUITE")]
+    pub suites: Vec<PathBuf>,
+    /// Print one JSON object per case
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `operations`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 known, 1 unknown or ambiguous.")]
+pub struct OperationsArguments {
+    /// The request's method
+    #[arg(requires = "path")]
+    pub method: Option<String>,
+    /// The request's path
+    pub path: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,208 @@
+//! The shape of a case.
+
+use crate::authn::Subject;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// One request and what is expected of it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// Who asks.
+    pub caller: Caller,
+    /// What is asked.
+    pub request: CaseRequest,
+    /// Any part of the explanation.
+    pub expect: Map<String, Value>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Nobody: no credential.
+    Nobody,
+    /// A principal, as if a token had said so.
+    Principal {
+        /// The user or client.
+        subject: Subject,
+        /// The groups of a groups claim; `None` where the cluster's own memberships count.
+        groups: Option<Vec<String>>,
+        /// All claims, for mapping rules.
+        claims: Value,
+    },
+    /// The claims of a verified token.
+    Claims(Value),
+    /// A whole token, to be verified.
+    Token(String),
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct CaseRequest {
+    /// The method.
+    pub method: String,
+    /// The path, with its query.
+    pub path: String,
+    /// Headers, without the credential.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct CaseFile {
+    name: String,
+    principal: Option<PrincipalFile>,
+    claims: Option<Map<String, Value>>,
+    token: Option<String>,
+    request: RequestFile,
+    expect: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct PrincipalFile {
+    username: Option<String>,
+    client_id: Option<String>,
+    groups: Option<Vec<String>>,
+    #[serde(default)]
+    claims: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RequestFile {
+    method: String,
+    path: String,
+    #[serde(default)]
+    headers: BTreeMap<String, HeaderFile>,
+    #[serde(default, deserialize_with = "present")]
+    body: Option<Value>,
+    raw_body: Option<String>,
+    body_base64: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum HeaderFile {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Tells an absent member from one that is null.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// The bodies that a request can be given.
+#[derive(Clone, Debug)]
+pub enum BodySource {
+    /// JSON.
+    Json(Value),
+    /// Text as it is.
+    Raw(String),
+    /// Bytes.
+    Base64(String),
+}
+
+impl CaseRequest {
+    /// A request; with a body and without a content type it is `application/json`.
+    ///
+    /// # Errors
+    /// The body is not base64.
+    pub fn new(
+        method: String,
+        path: String,
+        mut headers: Vec<(String, String)>,
+        body: Option<BodySource>,
+    ) -> Result<Self, String> {
+        let body = match body {
+            None => None,
+            Some(BodySource::Json(value)) => Some(value.to_string().into_bytes()),
+            Some(BodySource::Raw(text)) => Some(text.into_bytes()),
+            Some(BodySource::Base64(text)) => Some(
+                STANDARD
+                    .decode(text)
+                    .map_err(|e| format!("bodyBase64: {e}"))?,
+            ),
+        };
+        if body.is_some()
+            && !headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        {
+            headers.push(("content-type".into(), "application/json".into()));
+        }
+        Ok(Self {
+            method,
+            path,
+            headers,
+            body,
+        })
+    }
+}
+
+/// Reads a case.
+pub(super) fn parse(value: Value) -> Result<Case, String> {
+    if value.pointer("/request/grpc").is_some() {
+        return Err("request.grpc: gRPC requests cannot be judged by this version".into());
+    }
+    let file: CaseFile = serde_path_to_error::deserialize(value)
+        .map_err(|e| format!("{}: {}", e.path(), e.inner()))?;
+    let caller = match (file.principal, file.claims, file.token) {
+        (None, None, None) => Caller::Nobody,
+        (Some(principal), None, None) => principal.caller()?,
+        (None, Some(claims), None) => Caller::Claims(Value::Object(claims)),
+        (None, None, Some(token)) => Caller::Token(token),
+        _ => return Err("a case has at most one of principal, claims and token".into()),
+    };
+    let RequestFile {
+        method,
+        path,
+        headers,
+        body,
+        raw_body,
+        body_base64,
+    } = file.request;
+    let body = match (body, raw_body, body_base64) {
+        (None, None, None) => None,
+        (Some(value), None, None) => Some(BodySource::Json(value)),
+        (None, Some(text), None) => Some(BodySource::Raw(text)),
+        (None, None, Some(text)) => Some(BodySource::Base64(text)),
+        _ => return Err("request: has more than one of body, rawBody and bodyBase64".into()),
+    };
+    let headers = headers.into_iter().flat_map(|(name, value)| match value {
+        HeaderFile::One(value) => vec![(name, value)],
+        HeaderFile::Many(values) => values
+            .into_iter()
+            .map(|value| (name.clone(), value))
+            .collect(),
+    });
+    let request = CaseRequest::new(method, path, headers.collect(), body)?;
+    Ok(Case {
+        name: file.name,
+        caller,
+        request,
+        expect: file.expect,
+    })
+}
+
+impl PrincipalFile {
+    fn caller(self) -> Result<Caller, String> {
+        let subject = match (self.username, self.client_id) {
+            (Some(name), None) => Subject::User(name),
+            (None, Some(id)) => Subject::Client(id),
+            _ => return Err("principal: must have exactly one of username and clientId".into()),
+        };
+        Ok(Caller::Principal {
+            subject,
+            groups: self.groups,
+            claims: Value::Object(self.claims),
+        })
+    }
+}

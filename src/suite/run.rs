@@ -1,0 +1,140 @@
+//! Cases -> decisions.
+
+use super::{Caller, Case, CaseRequest, Suite};
+use crate::authn::signature::PureRust;
+use crate::authn::{Identity, Refused, UnixSeconds};
+use crate::config::Plan;
+use crate::decision::Decision;
+use crate::judge::{Pending, Step, Surroundings, Tokens};
+use crate::reason::Reason;
+use crate::request::Request;
+use serde_json::{Map, Value};
+use std::rc::Rc;
+
+/// A case and what came of it.
+#[derive(Clone, Debug)]
+pub struct Verdict<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// The explanation of the decision.
+    pub actual: Value,
+    /// Whether it has all that was expected.
+    pub pass: bool,
+}
+
+/// Runs all cases, in their order.
+pub fn run(suite: &Suite, now: UnixSeconds) -> impl Iterator<Item = Verdict<'_>> {
+    let now = suite.now.unwrap_or(now);
+    suite.cases.iter().map(move |case| {
+        let actual = decide(&suite.plan, &case.caller, &case.request, now).explain();
+        let pass = includes(&actual, &case.expect);
+        Verdict { case, actual, pass }
+    })
+}
+
+/// Whether an explanation has every member that is expected of it.
+#[must_use]
+pub fn includes(actual: &Value, expected: &Map<String, Value>) -> bool {
+    expected
+        .iter()
+        .all(|(name, expected)| match (actual.get(name), expected) {
+            (Some(actual @ Value::Object(_)), Value::Object(expected)) => {
+                includes(actual, expected)
+            }
+            (Some(actual), expected) => actual == expected,
+            (None, _) => false,
+        })
+}
+
+/// Decides one request.
+#[must_use]
+pub fn decide(
+    plan: &Rc<Plan>,
+    caller: &Caller,
+    request: &CaseRequest,
+    now: UnixSeconds,
+) -> Decision {
+    let credential = match (caller, plan.credentials.first()) {
+        (Caller::Token(token), Some(source)) => {
+            Some((source.name.clone(), header_value(&source.prefix, token)))
+        }
+        _ => None,
+    };
+    let headers: Vec<(Vec<u8>, Vec<u8>)> = request
+        .headers
+        .iter()
+        .chain(&credential)
+        .map(|(name, value)| {
+            (
+                name.to_ascii_lowercase().into_bytes(),
+                value.clone().into_bytes(),
+            )
+        })
+        .collect();
+    let headers: Vec<(&[u8], &[u8])> = headers
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    let head = Request {
+        method: request.method.as_bytes(),
+        path: request.path.as_bytes(),
+        headers: &headers,
+    };
+    let step = match caller {
+        Caller::Nobody | Caller::Token(_) => {
+            let mut tokens = Tokens::default();
+            plan.judge(
+                &head,
+                &mut Surroundings {
+                    now,
+                    signatures: &PureRust,
+                    tokens: &mut tokens,
+                },
+            )
+        }
+        Caller::Principal {
+            subject,
+            groups,
+            claims,
+        } => plan.judge_as(
+            Ok(Identity::assumed(subject.clone(), groups.clone(), claims)),
+            &head,
+        ),
+        Caller::Claims(claims) => plan.judge_as(identity(plan, claims), &head),
+    };
+    match step {
+        Step::Decided(decision) => decision,
+        Step::NeedsBody(pending) => with_body(pending, request.body.as_deref().unwrap_or(&[])),
+    }
+}
+
+/// A credential as it stands in its header. The prefix may have been written out.
+fn header_value(prefix: &str, token: &str) -> String {
+    let head = token.get(..prefix.len());
+    if head.is_some_and(|head| head.eq_ignore_ascii_case(prefix)) {
+        token.to_owned()
+    } else {
+        format!("{prefix}{token}")
+    }
+}
+
+/// The identity of claims, by the rules of the issuer that they name; where they name none, of the
+/// only one.
+fn identity(plan: &Plan, claims: &Value) -> Result<Identity, Refused> {
+    let issuer = match claims.get("iss") {
+        Some(name) => name.as_str().and_then(|name| plan.issuers.named(name)),
+        None => plan.issuers.only(),
+    };
+    let unknown = Refused {
+        reason: Reason::IssuerUnknown,
+        detail: "iss is missing or none of the configured issuers",
+    };
+    Identity::assumed_from_claims(claims, issuer.ok_or(unknown)?)
+}
+
+fn with_body(pending: Pending, body: &[u8]) -> Decision {
+    match pending.push(body, true) {
+        Step::Decided(decision) => decision,
+        Step::NeedsBody(pending) => pending.refuse(Reason::BodyUnreadable),
+    }
+}
