@@ -69,14 +69,7 @@ impl Decision {
             "grant": grant.map(explain_grant),
             "table": &*self.table,
         });
-        if let (
-            Outcome::Deny {
-                detail: Some(detail),
-                ..
-            },
-            Some(object),
-        ) = (&self.outcome, object.as_object_mut())
-        {
+        if let (Outcome::Deny { detail: Some(detail), .. }, Some(object)) = (&self.outcome, object.as_object_mut()) {
             object.insert("detail".into(), Value::from(*detail));
         }
         object

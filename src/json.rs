@@ -66,9 +66,7 @@ impl<'de> Visitor<'de> for Seed {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("a number is not finite"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number is not finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -91,9 +89,7 @@ impl<'de> Visitor<'de> for Seed {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
-                return Err(de::Error::custom(format_args!(
-                    "the member `{name}` stands twice"
-                )));
+                return Err(de::Error::custom(format_args!("the member `{name}` stands twice")));
             }
             object.insert(name, members.next_value_seed(Seed)?);
         }
@@ -109,13 +105,7 @@ mod tests {
     fn duplicate_members_are_refused_at_every_level() {
         assert!(parse(br#"{"a":1,"b":[{"c":null}]}"#).is_ok());
         for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
-            assert!(
-                parse(text.as_bytes())
-                    .unwrap_err()
-                    .to_string()
-                    .contains("`a` stands twice"),
-                "{text}"
-            );
+            assert!(parse(text.as_bytes()).unwrap_err().to_string().contains("`a` stands twice"), "{text}");
         }
     }
 

@@ -48,7 +48,8 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Pending {
     asked: Asked,
-    incoming: Incoming,
+    /// The body so far, or why whatever may come of it cannot be read.
+    incoming: Result<Incoming, Unreadable>,
 }
 
 /// What is known of a request before its body.
@@ -66,25 +67,15 @@ struct Asked {
 impl Plan {
     /// Judges the head of a request.
     #[must_use]
-    pub fn judge(
-        self: &Rc<Self>,
-        request: &Request<'_>,
-        surroundings: &mut Surroundings<'_>,
-    ) -> Step {
+    pub fn judge(self: &Rc<Self>, request: &Request<'_>, surroundings: &mut Surroundings<'_>) -> Step {
         self.judge_with(request, || self.authenticate(request, surroundings))
     }
 
     /// Judges a request of an identity that is taken as given.
     #[cfg(any(test, feature = "cli"))]
     #[must_use]
-    pub fn judge_as(
-        self: &Rc<Self>,
-        identity: Result<Identity, Refused>,
-        request: &Request<'_>,
-    ) -> Step {
-        self.judge_with(request, || {
-            Ok(Rc::new(Principal::resolve(&self.table, Rc::new(identity?))))
-        })
+    pub fn judge_as(self: &Rc<Self>, identity: Result<Identity, Refused>, request: &Request<'_>) -> Step {
+        self.judge_with(request, || Ok(Rc::new(Principal::resolve(&self.table, Rc::new(identity?)))))
     }
 
     fn judge_with(
@@ -137,73 +128,39 @@ impl Plan {
                 _ => hit.identity,
             },
             None => {
-                let verified = token::verify(
-                    token,
-                    &self.issuers,
-                    surroundings.now,
-                    surroundings.signatures,
-                )?;
+                let verified = token::verify(token, &self.issuers, surroundings.now, surroundings.signatures)?;
                 tokens.insert(token, verified)
             }
         };
         let principal = Rc::new(Principal::resolve(&self.table, identity));
-        let resolved = Resolved {
-            plan: Rc::downgrade(self),
-            principal: Rc::clone(&principal),
-        };
+        let resolved = Resolved { plan: Rc::downgrade(self), principal: Rc::clone(&principal) };
         tokens.attach(token, resolved, principal.size());
         Ok(principal)
     }
 
-    fn wait(
-        self: &Rc<Self>,
-        request: &Request<'_>,
-        route: &Route<'_>,
-        principal: Rc<Principal>,
-    ) -> Step {
+    fn wait(self: &Rc<Self>, request: &Request<'_>, route: &Route<'_>, principal: Rc<Principal>) -> Step {
         let operation = route.operation;
         let without = authz::decide(route, Body::Unknown, &principal, &self.rules);
         let allowed_anyway = operation.filters() && matches!(without, Verdict::Allow(_));
         let incoming = Incoming::new(request, operation.body_members, self.max_body);
         let (method, path) = (request.method.into(), request.path.into());
-        let asked = Asked {
-            plan: Rc::clone(self),
-            principal,
-            operation,
-            method,
-            path,
-            allowed_anyway,
-        };
+        let asked = Asked { plan: Rc::clone(self), principal, operation, method, path, allowed_anyway };
         match incoming {
-            Ok(incoming) => Step::NeedsBody(Pending { asked, incoming }),
-            Err(why) => asked.unreadable(why),
+            Err(why) if !allowed_anyway => asked.unreadable(why),
+            incoming => Step::NeedsBody(Pending { asked, incoming }),
         }
     }
 
-    fn settle(
-        &self,
-        verdict: Verdict,
-        operation: &'static Operation,
-        principal: Option<Rc<Principal>>,
-    ) -> Step {
+    fn settle(&self, verdict: Verdict, operation: &'static Operation, principal: Option<Rc<Principal>>) -> Step {
         let outcome = match verdict {
             Verdict::Allow(permit) => Outcome::Allow(permit),
-            Verdict::Deny(reason) => Outcome::Deny {
-                reason,
-                detail: None,
-            },
-            Verdict::NeedsBody => Outcome::Deny {
-                reason: Reason::BodyUnreadable,
-                detail: Some("the body was not read"),
-            },
+            Verdict::Deny(reason) => Outcome::Deny { reason, detail: None },
+            Verdict::NeedsBody => {
+                Outcome::Deny { reason: Reason::BodyUnreadable, detail: Some("the body was not read") }
+            }
         };
         let table = Rc::clone(&self.table_digest);
-        Step::Decided(Decision {
-            outcome,
-            operation: Some(operation),
-            principal,
-            table,
-        })
+        Step::Decided(Decision { outcome, operation: Some(operation), principal, table })
     }
 
     fn deny(
@@ -224,12 +181,7 @@ impl Plan {
         principal: Option<Rc<Principal>>,
     ) -> Decision {
         let table = Rc::clone(&self.table_digest);
-        Decision {
-            outcome: Outcome::Deny { reason, detail },
-            operation,
-            principal,
-            table,
-        }
+        Decision { outcome: Outcome::Deny { reason, detail }, operation, principal, table }
     }
 }
 
@@ -238,11 +190,16 @@ impl Pending {
     #[must_use]
     pub fn push(self, chunk: &[u8], end: bool) -> Step {
         let Self { asked, incoming } = self;
-        if asked.allowed_anyway && end && chunk.is_empty() && incoming.is_empty() {
+        let nothing_yet = chunk.is_empty() && incoming.as_ref().map_or(true, Incoming::is_empty);
+        if nothing_yet && end && asked.allowed_anyway {
             return asked.decide(Body::Read(&Members::default()));
         }
-        match incoming.push(chunk, end) {
-            Ok(Progress::More(incoming)) => Step::NeedsBody(Self { asked, incoming }),
+        let incoming = match incoming {
+            Err(why) if nothing_yet => return Step::NeedsBody(Self { asked, incoming: Err(why) }),
+            incoming => incoming.and_then(|incoming| incoming.push(chunk, end)),
+        };
+        match incoming {
+            Ok(Progress::More(incoming)) => Step::NeedsBody(Self { asked, incoming: Ok(incoming) }),
             Ok(Progress::End(members)) => asked.decide(Body::Read(&members)),
             Ok(Progress::TooLong) => asked.decide(Body::Unknown),
             Err(why) => asked.unreadable(why),
@@ -253,18 +210,13 @@ impl Pending {
     /// end of the request.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.incoming.is_closed()
+        self.incoming.as_ref().is_ok_and(Incoming::is_closed)
     }
 
     /// Refuses the request without its body.
     #[must_use]
     pub fn refuse(self, reason: Reason) -> Decision {
-        let Asked {
-            plan,
-            principal,
-            operation,
-            ..
-        } = self.asked;
+        let Asked { plan, principal, operation, .. } = self.asked;
         plan.denial(reason, None, Some(operation), Some(principal))
     }
 }
@@ -275,12 +227,9 @@ impl Asked {
         match route::find(&self.plan.base_path, &self.method, &self.path) {
             Ok(Some(route)) => {
                 let verdict = authz::decide(&route, body, &self.principal, &self.plan.rules);
-                self.plan
-                    .settle(verdict, route.operation, Some(self.principal))
+                self.plan.settle(verdict, route.operation, Some(self.principal))
             }
-            _ => self
-                .plan
-                .deny(Reason::PathAmbiguous, None, None, Some(self.principal)),
+            _ => self.plan.deny(Reason::PathAmbiguous, None, None, Some(self.principal)),
         }
     }
 
@@ -288,11 +237,6 @@ impl Asked {
         if self.allowed_anyway {
             return self.decide(Body::Unknown);
         }
-        self.plan.deny(
-            Reason::BodyUnreadable,
-            Some(why.0),
-            Some(self.operation),
-            Some(self.principal),
-        )
+        self.plan.deny(Reason::BodyUnreadable, Some(why.0), Some(self.operation), Some(self.principal))
     }
 }

@@ -64,14 +64,8 @@ pub mod judge;
 
 // The command line and its suites, which read files and the clock.
 #[cfg(feature = "cli")]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the engine has no I/O, the command line does"
-)]
+#[allow(clippy::disallowed_methods, reason = "the engine has no I/O, the command line does")]
 pub mod cli;
 #[cfg(feature = "cli")]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the engine has no I/O, the command line does"
-)]
+#[allow(clippy::disallowed_methods, reason = "the engine has no I/O, the command line does")]
 pub mod suite;

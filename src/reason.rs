@@ -106,11 +106,7 @@ mod tests {
     #[test]
     fn codes_are_lower_snake_and_unique() {
         let mut codes: Vec<&str> = Reason::ALL.iter().map(|r| r.code()).collect();
-        assert!(
-            codes
-                .iter()
-                .all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
-        );
+        assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Reason::ALL.len());

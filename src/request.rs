@@ -14,10 +14,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// The values of all headers of this name (lower case), in order.
     pub fn header(&self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
-        self.headers
-            .iter()
-            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| *v)
+        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| *v)
     }
 
     /// The only value of a header.
@@ -27,11 +24,7 @@ impl<'a> Request<'a> {
     pub fn single_header(&self, name: &[u8]) -> Result<Option<&'a [u8]>, Repeated> {
         let mut values = self.header(name);
         let first = values.next();
-        if values.next().is_some() {
-            Err(Repeated)
-        } else {
-            Ok(first)
-        }
+        if values.next().is_some() { Err(Repeated) } else { Ok(first) }
     }
 
     /// The query, without its question mark; empty where there is none.

@@ -70,10 +70,7 @@ fn segment(raw: &[u8]) -> Result<Segment<'_>, Ambiguous> {
         if byte != b'%' {
             return Err(Ambiguous("a byte that must not stand in a path"));
         }
-        let value = bytes
-            .next()
-            .zip(bytes.next())
-            .and_then(|(high, low)| hex_pair(high, low));
+        let value = bytes.next().zip(bytes.next()).and_then(|(high, low)| hex_pair(high, low));
         match value.ok_or(Ambiguous("an invalid percent-escape"))? {
             b';' => return Err(Ambiguous("an encoded semicolon")),
             b'\\' => return Err(Ambiguous("an encoded backslash")),
@@ -84,12 +81,7 @@ fn segment(raw: &[u8]) -> Result<Segment<'_>, Ambiguous> {
             }
             b'%' => {
                 let mut ahead = bytes.clone();
-                if ahead
-                    .next()
-                    .zip(ahead.next())
-                    .and_then(|(h, l)| hex_pair(h, l))
-                    .is_some()
-                {
+                if ahead.next().zip(ahead.next()).and_then(|(h, l)| hex_pair(h, l)).is_some() {
                     return Err(Ambiguous("a doubly encoded byte"));
                 }
                 free_text = true;
@@ -106,18 +98,9 @@ fn segment(raw: &[u8]) -> Result<Segment<'_>, Ambiguous> {
     if text.chars().any(char::is_control) {
         return Err(Ambiguous("an encoded control character"));
     }
-    let raw =
-        std::str::from_utf8(raw).map_err(|_| Ambiguous("a byte that must not stand in a path"))?;
-    let text = if text == raw {
-        Cow::Borrowed(raw)
-    } else {
-        Cow::Owned(text)
-    };
-    Ok(Segment {
-        raw,
-        text,
-        free_text,
-    })
+    let raw = std::str::from_utf8(raw).map_err(|_| Ambiguous("a byte that must not stand in a path"))?;
+    let text = if text == raw { Cow::Borrowed(raw) } else { Cow::Owned(text) };
+    Ok(Segment { raw, text, free_text })
 }
 
 #[cfg(test)]
@@ -125,21 +108,14 @@ mod tests {
     use super::*;
 
     fn texts(path: &str) -> Vec<String> {
-        segments(path.as_bytes())
-            .unwrap()
-            .into_iter()
-            .map(|s| s.text.into_owned())
-            .collect()
+        segments(path.as_bytes()).unwrap().into_iter().map(|s| s.text.into_owned()).collect()
     }
 
     #[test]
     fn plain_paths_are_split_and_decoded_once() {
         assert_eq!(texts("/"), Vec::<String>::new());
         assert_eq!(texts("/v2/topology?x=/../;"), ["v2", "topology"]);
-        assert_eq!(
-            texts("/v2/tenants/%3Cdefault%3E"),
-            ["v2", "tenants", "<default>"]
-        );
+        assert_eq!(texts("/v2/tenants/%3Cdefault%3E"), ["v2", "tenants", "<default>"]);
         assert_eq!(texts("/v2/groups/%2Fops"), ["v2", "groups", "/ops"]);
         assert_eq!(texts("/v2/users/%C3%A9"), ["v2", "users", "é"]);
         assert_eq!(texts("/v2/users/50%25"), ["v2", "users", "50%"]);

@@ -25,14 +25,9 @@ impl Route<'_> {
     /// Whether a path parameter is a key that is not written as the cluster itself writes keys.
     #[must_use]
     pub fn is_odd_key(&self, number: usize) -> bool {
-        let is_key = self
-            .operation
-            .parameters
-            .get(number)
-            .is_some_and(|name| name.ends_with("Key"));
+        let is_key = self.operation.parameters.get(number).is_some_and(|name| name.ends_with("Key"));
         let text = self.parameter(number).unwrap_or("");
-        let plain =
-            !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
         is_key && !plain
     }
 }
@@ -47,18 +42,12 @@ impl BasePath {
     /// # Errors
     /// It is not a plain absolute path.
     pub fn parse(text: &str) -> Result<Self, Ambiguous> {
-        let text = if text.len() > 1 {
-            text.strip_suffix('/').unwrap_or(text)
-        } else {
-            text
-        };
+        let text = if text.len() > 1 { text.strip_suffix('/').unwrap_or(text) } else { text };
         let segments = segments(text.as_bytes())?;
         if text.contains(['%', '?']) {
             return Err(Ambiguous("an escape or a query"));
         }
-        Ok(Self(
-            segments.into_iter().map(|s| s.raw.to_owned()).collect(),
-        ))
+        Ok(Self(segments.into_iter().map(|s| s.raw.to_owned()).collect()))
     }
 }
 
@@ -66,11 +55,7 @@ impl BasePath {
 ///
 /// # Errors
 /// Readers could take the path for different things.
-pub fn find<'a>(
-    base: &BasePath,
-    method: &[u8],
-    target: &'a [u8],
-) -> Result<Option<Route<'a>>, Ambiguous> {
+pub fn find<'a>(base: &BasePath, method: &[u8], target: &'a [u8]) -> Result<Option<Route<'a>>, Ambiguous> {
     let all = segments(target)?;
     let mut rest = &*all;
     for expected in &base.0 {
@@ -92,15 +77,10 @@ pub fn find<'a>(
     };
     for (segment, name) in parameters.iter().zip(operation.parameters) {
         if segment.free_text && !FREE_TEXT.contains(name) {
-            return Err(Ambiguous(
-                "an encoded slash or percent sign where the id can have none",
-            ));
+            return Err(Ambiguous("an encoded slash or percent sign where the id can have none"));
         }
     }
-    Ok(Some(Route {
-        operation,
-        parameters,
-    }))
+    Ok(Some(Route { operation, parameters }))
 }
 
 const ESCAPED_LITERAL: Ambiguous = Ambiguous("a fixed segment is written with percent-escapes");
@@ -125,15 +105,10 @@ fn descend<'a>(
         None => pick(node.operations, method),
         Some((segment, tail)) => {
             // Readers that decode first would take the literal branch, others the parameter's.
-            if segment.raw != segment.text && node.literals.iter().any(|(l, _)| *l == segment.text)
-            {
+            if segment.raw != segment.text && node.literals.iter().any(|(l, _)| *l == segment.text) {
                 return Err(ESCAPED_LITERAL);
             }
-            let literal = node
-                .literals
-                .iter()
-                .find(|(l, _)| *l == segment.raw)
-                .and_then(|(_, n)| NODES.get(*n));
+            let literal = node.literals.iter().find(|(l, _)| *l == segment.raw).and_then(|(_, n)| NODES.get(*n));
             let found = match literal {
                 Some(next) => descend(next, tail, method, parameters)?,
                 None => None,
@@ -155,9 +130,7 @@ fn descend<'a>(
 }
 
 fn pick(ends: &[(Method, usize)], method: Method) -> Option<&'static Operation> {
-    let (_, number) = ends
-        .iter()
-        .find(|(m, _)| *m == method || *m == Method::Any)?;
+    let (_, number) = ends.iter().find(|(m, _)| *m == method || *m == Method::Any)?;
     OPERATIONS.get(*number)
 }
 
@@ -166,8 +139,7 @@ mod tests {
     use super::*;
 
     fn id(method: &str, path: &str) -> Result<Option<&'static str>, Ambiguous> {
-        find(&BasePath::default(), method.as_bytes(), path.as_bytes())
-            .map(|r| r.map(|r| r.operation.id))
+        find(&BasePath::default(), method.as_bytes(), path.as_bytes()).map(|r| r.map(|r| r.operation.id))
     }
 
     /// A slow matcher: every row on its own, most literal segments first.
@@ -178,52 +150,24 @@ mod tests {
             let same = |(p, s): (&&str, &&str)| p.starts_with('{') || p == s;
             (o.method.name() == method || o.method == Method::Any)
                 && match pattern.split_last() {
-                    Some((&"**", head)) => {
-                        parts.len() >= head.len() && head.iter().zip(&parts).all(same)
-                    }
+                    Some((&"**", head)) => parts.len() >= head.len() && head.iter().zip(&parts).all(same),
                     _ => pattern.len() == parts.len() && pattern.iter().zip(&parts).all(same),
                 }
         };
         let literals = |o: &Operation| -> Vec<u8> {
-            o.path
-                .split('/')
-                .skip(1)
-                .map(|s| {
-                    if s == "**" {
-                        2
-                    } else {
-                        u8::from(s.starts_with('{'))
-                    }
-                })
-                .collect()
+            o.path.split('/').skip(1).map(|s| if s == "**" { 2 } else { u8::from(s.starts_with('{')) }).collect()
         };
-        OPERATIONS
-            .iter()
-            .filter(fits)
-            .min_by_key(|o| literals(o))
-            .map(|o| o.id)
+        OPERATIONS.iter().filter(fits).min_by_key(|o| literals(o)).map(|o| o.id)
     }
 
     #[test]
     fn every_row_is_found_and_agrees_with_a_naive_matcher() {
         for operation in &OPERATIONS {
-            let path = operation
-                .path
-                .replace("/**", "/x/y")
-                .replace('{', "")
-                .replace('}', "");
+            let path = operation.path.replace("/**", "/x/y").replace('{', "").replace('}', "");
             for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-                assert_eq!(
-                    id(method, &path).unwrap(),
-                    naive(method, &path),
-                    "{method} {path}"
-                );
+                assert_eq!(id(method, &path).unwrap(), naive(method, &path), "{method} {path}");
             }
-            let method = if operation.method == Method::Any {
-                "GET"
-            } else {
-                operation.method.name()
-            };
+            let method = if operation.method == Method::Any { "GET" } else { operation.method.name() };
             let found = id(method, &path).unwrap().unwrap();
             // Two rows of the deprecated APIs share one method and path.
             let twin = Operation::named(found).unwrap();
@@ -243,10 +187,7 @@ mod tests {
         assert!(id("GET", "/%762/topology").is_err());
         assert!(id("GET", "/v2/tenants/a%2Fb").is_err());
         assert!(id("GET", "/v2/x%2Fy").is_err());
-        assert_eq!(
-            id("GET", "/v2/groups/%2Fops%2Fnight").unwrap(),
-            Some("getGroup")
-        );
+        assert_eq!(id("GET", "/v2/groups/%2Fops%2Fnight").unwrap(), Some("getGroup"));
         assert_eq!(id("GET", "/V2/topology").unwrap(), None);
         assert_eq!(id("HEAD", "/v2/topology").unwrap(), Some("getTopology"));
         assert_eq!(id("get", "/v2/topology").unwrap(), None);

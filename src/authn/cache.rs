@@ -53,12 +53,7 @@ impl<A: Clone> TokenCache<A> {
     /// A cache of at most about this many bytes.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
-        Self {
-            young: BTreeMap::new(),
-            old: BTreeMap::new(),
-            young_bytes: 0,
-            max_bytes,
-        }
+        Self { young: BTreeMap::new(), old: BTreeMap::new(), young_bytes: 0, max_bytes }
     }
 
     /// The identity of a token that was verified before.
@@ -78,10 +73,7 @@ impl<A: Clone> TokenCache<A> {
             return Ok(None);
         };
         entry.validity.check(now)?;
-        Ok(Some(Hit {
-            identity: Rc::clone(&entry.identity),
-            attachment: entry.attachment.clone(),
-        }))
+        Ok(Some(Hit { identity: Rc::clone(&entry.identity), attachment: entry.attachment.clone() }))
     }
 
     /// Keeps a token that was just verified.
@@ -92,10 +84,7 @@ impl<A: Clone> TokenCache<A> {
             identity: Rc::clone(&identity),
             validity: verified.validity,
             attachment: None,
-            size: token
-                .len()
-                .saturating_add(identity.size())
-                .saturating_add(OVERHEAD),
+            size: token.len().saturating_add(identity.size()).saturating_add(OVERHEAD),
         };
         if let Some(slot) = slot(token) {
             self.put(slot, entry);
@@ -111,11 +100,8 @@ impl<A: Clone> TokenCache<A> {
         };
         self.young_bytes = self.young_bytes.saturating_sub(entry.size);
         if &*entry.token == token {
-            entry.size = token
-                .len()
-                .saturating_add(entry.identity.size())
-                .saturating_add(OVERHEAD)
-                .saturating_add(size);
+            entry.size =
+                token.len().saturating_add(entry.identity.size()).saturating_add(OVERHEAD).saturating_add(size);
             entry.attachment = Some(attachment);
         }
         self.put(slot, entry);
@@ -124,11 +110,7 @@ impl<A: Clone> TokenCache<A> {
     /// Roughly how many bytes are kept.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.old
-            .values()
-            .chain(self.young.values())
-            .map(|e| e.size)
-            .sum()
+        self.old.values().chain(self.young.values()).map(|e| e.size).sum()
     }
 
     fn put(&mut self, slot: [u8; 8], entry: Entry<A>) {
@@ -163,10 +145,7 @@ mod tests {
 
     fn verified(name: &str, expires: UnixSeconds) -> Verified {
         let identity = Identity::assumed(Subject::User(name.into()), None, &json!({}));
-        Verified {
-            identity,
-            validity: Validity::new(None, expires),
-        }
+        Verified { identity, validity: Validity::new(None, expires) }
     }
 
     fn name(hit: Option<Hit<()>>) -> Option<Subject> {
@@ -177,19 +156,10 @@ mod tests {
     fn no_two_tokens_are_taken_for_each_other() {
         let mut cache = TokenCache::<()>::default();
         cache.insert("one.payload.signature1234", verified("one", 10));
-        assert_eq!(
-            name(cache.get("two.payload.signature1234", 0).unwrap()),
-            None
-        );
+        assert_eq!(name(cache.get("two.payload.signature1234", 0).unwrap()), None);
         cache.insert("two.payload.signature1234", verified("two", 10));
-        assert_eq!(
-            name(cache.get("two.payload.signature1234", 0).unwrap()),
-            Some(Subject::User("two".into()))
-        );
-        assert_eq!(
-            name(cache.get("one.payload.signature1234", 0).unwrap()),
-            None
-        );
+        assert_eq!(name(cache.get("two.payload.signature1234", 0).unwrap()), Some(Subject::User("two".into())));
+        assert_eq!(name(cache.get("one.payload.signature1234", 0).unwrap()), None);
     }
 
     #[test]
@@ -197,10 +167,7 @@ mod tests {
         let mut cache = TokenCache::<()>::default();
         cache.insert("a.b.signature1234", verified("a", 10));
         assert!(cache.get("a.b.signature1234", 9).unwrap().is_some());
-        assert_eq!(
-            cache.get("a.b.signature1234", 10).unwrap_err().reason,
-            crate::reason::Reason::TokenExpired
-        );
+        assert_eq!(cache.get("a.b.signature1234", 10).unwrap_err().reason, crate::reason::Reason::TokenExpired);
     }
 
     #[test]

@@ -38,16 +38,8 @@ impl ClaimRules {
             Some(path) => text(path, claims, "the client id claim is not text")?,
             None => None,
         };
-        let groups = self
-            .groups
-            .as_ref()
-            .map(|path| texts(path, claims))
-            .transpose()?;
-        Ok(Reading {
-            username,
-            client_id,
-            groups,
-        })
+        let groups = self.groups.as_ref().map(|path| texts(path, claims)).transpose()?;
+        Ok(Reading { username, client_id, groups })
     }
 }
 
@@ -68,11 +60,6 @@ fn texts(path: &JsonPath, claims: &Value) -> Result<Vec<String>, Refused> {
         Found::One(other) => vec![other],
         Found::Many(items) => items,
     };
-    let texts: Option<Vec<String>> = list
-        .into_iter()
-        .map(|v| v.as_str().map(Into::into))
-        .collect();
-    texts.ok_or(missing(
-        "the groups claim is neither text nor a list of texts",
-    ))
+    let texts: Option<Vec<String>> = list.into_iter().map(|v| v.as_str().map(Into::into)).collect();
+    texts.ok_or(missing("the groups claim is neither text nor a list of texts"))
 }

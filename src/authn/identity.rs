@@ -29,9 +29,7 @@ impl Identity {
         let rules = &issuer.claims;
         let reading = rules.read(claims)?;
         let subject = match (reading.username, reading.client_id) {
-            (Some(username), client) if rules.prefer_username || client.is_none() => {
-                Subject::User(username)
-            }
+            (Some(username), client) if rules.prefer_username || client.is_none() => Subject::User(username),
             (_, Some(client)) => Subject::Client(client),
             _ => {
                 return Err(Refused::new(
@@ -40,22 +38,14 @@ impl Identity {
                 ));
             }
         };
-        Ok(Self {
-            subject,
-            groups: reading.groups,
-            claims: claims.to_string(),
-        })
+        Ok(Self { subject, groups: reading.groups, claims: claims.to_string() })
     }
 
     /// An identity as if a token had said so.
     #[cfg(any(test, feature = "cli"))]
     #[must_use]
     pub fn assumed(subject: Subject, groups: Option<Vec<String>>, claims: &Value) -> Self {
-        Self {
-            subject,
-            groups,
-            claims: claims.to_string(),
-        }
+        Self { subject, groups, claims: claims.to_string() }
     }
 
     /// The identity that claims of a token give, as if the token had been verified.
@@ -89,15 +79,7 @@ impl Identity {
     /// Roughly how many bytes it takes.
     #[must_use]
     pub fn size(&self) -> usize {
-        let groups: usize = self
-            .groups
-            .iter()
-            .flatten()
-            .map(|g| g.len().saturating_add(size_of::<String>()))
-            .sum();
-        size_of::<Self>()
-            .saturating_add(groups)
-            .saturating_add(self.claims.len())
-            .saturating_add(64)
+        let groups: usize = self.groups.iter().flatten().map(|g| g.len().saturating_add(size_of::<String>())).sum();
+        size_of::<Self>().saturating_add(groups).saturating_add(self.claims.len()).saturating_add(64)
     }
 }

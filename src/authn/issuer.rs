@@ -41,10 +41,6 @@ impl Issuers {
     /// The only issuer, where there is only one.
     #[must_use]
     pub fn only(&self) -> Option<&Issuer> {
-        if self.0.len() == 1 {
-            self.0.first()
-        } else {
-            None
-        }
+        if self.0.len() == 1 { self.0.first() } else { None }
     }
 }

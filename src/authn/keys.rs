@@ -87,10 +87,7 @@ impl KeySet {
         let mut skipped = Vec::new();
         for (index, jwk) in keys.iter().enumerate() {
             match read_key(jwk) {
-                _ if index >= MAX_KEYS => skipped.push(Skipped {
-                    index,
-                    reason: "the set has too many keys",
-                }),
+                _ if index >= MAX_KEYS => skipped.push(Skipped { index, reason: "the set has too many keys" }),
                 Ok(key) => set.keys.push(key),
                 Err(reason) => skipped.push(Skipped { index, reason }),
             }
@@ -104,10 +101,7 @@ impl KeySet {
     /// It is not a JSON object with a list of `keys`.
     pub fn parse(document: &[u8]) -> Result<(Self, Vec<Skipped>), &'static str> {
         let document = json::parse(document).map_err(|_| "not JSON")?;
-        let keys = document
-            .get("keys")
-            .and_then(Value::as_array)
-            .ok_or("`keys` is not a list")?;
+        let keys = document.get("keys").and_then(Value::as_array).ok_or("`keys` is not a list")?;
         Ok(Self::read(keys))
     }
 
@@ -121,8 +115,7 @@ impl KeySet {
     /// token every key fits.
     pub fn candidates(&self, id: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(move |key| {
-            key.algorithm.is_none_or(|a| a == algorithm)
-                && (id.is_none() || key.id.as_deref() == id)
+            key.algorithm.is_none_or(|a| a == algorithm) && (id.is_none() || key.id.as_deref() == id)
         })
     }
 }
@@ -140,9 +133,7 @@ fn read_key(jwk: &Value) -> Result<Key, &'static str> {
         return Err("`use` is not `sig`");
     }
     if let Some(operations) = jwk.get("key_ops") {
-        let verify = operations
-            .as_array()
-            .is_some_and(|list| list.iter().any(|o| o == "verify"));
+        let verify = operations.as_array().is_some_and(|list| list.iter().any(|o| o == "verify"));
         if !verify {
             return Err("`key_ops` does not have `verify`");
         }
@@ -156,17 +147,11 @@ fn read_key(jwk: &Value) -> Result<Key, &'static str> {
     }
     let number = |name: &str| -> Result<BigUint, &'static str> {
         let encoded = text(name)?.ok_or("`n` or `e` is missing")?;
-        let bytes = URL_SAFE_NO_PAD
-            .decode(encoded.trim_end_matches('='))
-            .map_err(|_| "`n` or `e` is not base64url")?;
+        let bytes = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).map_err(|_| "`n` or `e` is not base64url")?;
         Ok(BigUint::from_bytes_be(&bytes))
     };
     let id = text("kid")?.map(Into::into);
-    Ok(Key {
-        id,
-        algorithm,
-        rsa: rsa_key(number("n")?, number("e")?)?,
-    })
+    Ok(Key { id, algorithm, rsa: rsa_key(number("n")?, number("e")?)? })
 }
 
 fn rsa_key(n: BigUint, e: BigUint) -> Result<RsaKey, &'static str> {
@@ -182,9 +167,6 @@ fn rsa_key(n: BigUint, e: BigUint) -> Result<RsaKey, &'static str> {
     {
         return Err("the RSA modulus or exponent is even");
     }
-    let spki_der = key
-        .to_public_key_der()
-        .map_err(|_| "the RSA key cannot be encoded")?
-        .into_vec();
+    let spki_der = key.to_public_key_der().map_err(|_| "the RSA key cannot be encoded")?.into_vec();
     Ok(RsaKey { key, spki_der })
 }

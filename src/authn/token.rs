@@ -29,10 +29,7 @@ pub struct Validity {
 impl Validity {
     #[cfg(test)]
     pub(super) const fn new(not_before: Option<UnixSeconds>, expires: UnixSeconds) -> Self {
-        Self {
-            not_before,
-            expires,
-        }
+        Self { not_before, expires }
     }
 
     /// Whether the token may be used now. `nbf` and `exp` are widened by the issuer's clock skew,
@@ -72,36 +69,23 @@ pub fn verify(
 ) -> Result<Verified, Refused> {
     let [header, payload, _] = parts(text)?;
     let header = object(header, "the header is not a JSON object without duplicates")?;
-    if REFUSED_PARAMETERS
-        .iter()
-        .any(|name| header.contains_key(*name))
-    {
+    if REFUSED_PARAMETERS.iter().any(|name| header.contains_key(*name)) {
         return Err(malformed("the header has crit, jwk, jku, x5u or x5c"));
     }
     let algorithm = match header.get("alg") {
         Some(Value::String(name)) => Algorithm::named(name),
         _ => return Err(malformed("alg is missing or not text")),
     };
-    let algorithm = algorithm.ok_or(Refused::new(
-        Reason::AlgorithmRefused,
-        "alg is not an accepted algorithm",
-    ))?;
-    let token =
-        UntrustedToken::<'_, jwt_compact::Empty>::try_from(text).map_err(|error| match error {
-            ParseError::InvalidBase64Encoding => malformed("a part is not base64url"),
-            ParseError::UnsupportedContentType(_) => malformed("cty is not JSON"),
-            _ => malformed("the header breaks a rule of form"),
-        })?;
-    let claims = object(
-        payload,
-        "the claims are not a JSON object without duplicates",
-    )?;
+    let algorithm = algorithm.ok_or(Refused::new(Reason::AlgorithmRefused, "alg is not an accepted algorithm"))?;
+    let token = UntrustedToken::<'_, jwt_compact::Empty>::try_from(text).map_err(|error| match error {
+        ParseError::InvalidBase64Encoding => malformed("a part is not base64url"),
+        ParseError::UnsupportedContentType(_) => malformed("cty is not JSON"),
+        _ => malformed("the header breaks a rule of form"),
+    })?;
+    let claims = object(payload, "the claims are not a JSON object without duplicates")?;
     let issuer = issuer(&claims, issuers)?;
     if !issuer.algorithms.contains(&algorithm) {
-        return Err(Refused::new(
-            Reason::AlgorithmRefused,
-            "alg is not one of the issuer's algorithms",
-        ));
+        return Err(Refused::new(Reason::AlgorithmRefused, "alg is not one of the issuer's algorithms"));
     }
     audience(&claims, issuer)?;
     entra_version(&claims, &issuer.issuer)?;
@@ -109,28 +93,12 @@ pub fn verify(
     validity.check(now)?;
 
     let (message, _) = text.rsplit_once('.').unwrap_or_default();
-    let mut candidates = issuer
-        .keys
-        .candidates(token.header().key_id.as_deref(), algorithm)
-        .peekable();
+    let mut candidates = issuer.keys.candidates(token.header().key_id.as_deref(), algorithm).peekable();
     if candidates.peek().is_none() {
-        return Err(Refused::new(
-            Reason::KeyUnknown,
-            "no key of the issuer has this kid and algorithm",
-        ));
+        return Err(Refused::new(Reason::KeyUnknown, "no key of the issuer has this kid and algorithm"));
     }
-    if !candidates.any(|key| {
-        check.verify(
-            algorithm,
-            &key.rsa,
-            message.as_bytes(),
-            token.signature_bytes(),
-        )
-    }) {
-        return Err(Refused::new(
-            Reason::SignatureInvalid,
-            "the signature does not fit",
-        ));
+    if !candidates.any(|key| check.verify(algorithm, &key.rsa, message.as_bytes(), token.signature_bytes())) {
+        return Err(Refused::new(Reason::SignatureInvalid, "the signature does not fit"));
     }
     let identity = Identity::of_verified_claims(&Value::Object(claims), issuer)?;
     Ok(Verified { identity, validity })
@@ -145,9 +113,7 @@ fn parts(text: &str) -> Result<[&str; 3], Refused> {
 }
 
 fn object(part: &str, detail: &'static str) -> Result<Map<String, Value>, Refused> {
-    let bytes = URL_SAFE_NO_PAD
-        .decode(part)
-        .map_err(|_| malformed("a part is not base64url"))?;
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed("a part is not base64url"))?;
     match json::parse(&bytes) {
         Ok(Value::Object(object)) => Ok(object),
         _ => Err(malformed(detail)),
@@ -160,10 +126,7 @@ fn issuer<'a>(claims: &Map<String, Value>, issuers: &'a Issuers) -> Result<&'a I
         Some(Value::String(name)) => issuers.named(name),
         Some(_) => return Err(malformed("iss is not text")),
     };
-    named.ok_or(Refused::new(
-        Reason::IssuerUnknown,
-        "iss is missing or none of the configured issuers",
-    ))
+    named.ok_or(Refused::new(Reason::IssuerUnknown, "iss is missing or none of the configured issuers"))
 }
 
 /// RFC 7519 section 4.1.3: one text or a list of them; any match will do. A token without `aud` is
@@ -175,35 +138,19 @@ fn audience(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Refused>
         Some(Value::String(name)) => wanted(name),
         Some(Value::Array(names)) => {
             let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
-            names
-                .ok_or(malformed("aud has something that is not text"))?
-                .into_iter()
-                .any(wanted)
+            names.ok_or(malformed("aud has something that is not text"))?.into_iter().any(wanted)
         }
         Some(_) => return Err(malformed("aud is neither text nor a list")),
     };
-    if matches {
-        Ok(())
-    } else {
-        Err(Refused::new(
-            Reason::AudienceMismatch,
-            "aud has none of the issuer's audiences",
-        ))
-    }
+    if matches { Ok(()) } else { Err(Refused::new(Reason::AudienceMismatch, "aud has none of the issuer's audiences")) }
 }
 
 /// The cluster takes tokens of Microsoft Entra only in version 2.0.
 fn entra_version(claims: &Map<String, Value>, issuer: &str) -> Result<(), Refused> {
-    let entra = [
-        "https://login.microsoftonline.com/",
-        "https://sts.windows.net/",
-    ]
-    .iter()
-    .any(|p| issuer.starts_with(p));
+    let entra =
+        ["https://login.microsoftonline.com/", "https://sts.windows.net/"].iter().any(|p| issuer.starts_with(p));
     if entra && claims.get("ver").and_then(Value::as_str) != Some("2.0") {
-        return Err(malformed(
-            "a token of Microsoft Entra that is not version 2.0",
-        ));
+        return Err(malformed("a token of Microsoft Entra that is not version 2.0"));
     }
     Ok(())
 }
@@ -211,16 +158,10 @@ fn entra_version(claims: &Map<String, Value>, issuer: &str) -> Result<(), Refuse
 /// RFC 7519 sections 4.1.4 to 4.1.6. `exp` is required on purpose; `iat` is only held to its form,
 /// as in the cluster.
 fn validity(claims: &Map<String, Value>, issuer: &Issuer) -> Result<Validity, Refused> {
-    let time = |name: &str, detail| {
-        claims
-            .get(name)
-            .map(|v| numeric_date(v).ok_or(malformed(detail)))
-            .transpose()
-    };
+    let time = |name: &str, detail| claims.get(name).map(|v| numeric_date(v).ok_or(malformed(detail))).transpose();
     time("iat", "iat is not a number of seconds")?;
     let not_before = time("nbf", "nbf is not a number of seconds")?;
-    let expires =
-        time("exp", "exp is not a number of seconds")?.ok_or(malformed("exp is missing"))?;
+    let expires = time("exp", "exp is not a number of seconds")?.ok_or(malformed("exp is missing"))?;
     Ok(Validity {
         not_before: not_before.map(|t| t.saturating_sub(issuer.clock_skew)),
         expires: expires.saturating_add(issuer.clock_skew),
@@ -232,13 +173,7 @@ fn numeric_date(value: &Value) -> Option<UnixSeconds> {
     let number = value.as_number()?;
     number.as_i64().or_else(|| {
         // Casting saturates; what is out of range stays far in the past or the future.
-        #[cfg_attr(
-            not(test),
-            expect(
-                clippy::as_conversions,
-                reason = "seconds are wanted, not their fraction"
-            )
-        )]
+        #[cfg_attr(not(test), expect(clippy::as_conversions, reason = "seconds are wanted, not their fraction"))]
         number.as_f64().map(|seconds| seconds as UnixSeconds)
     })
 }

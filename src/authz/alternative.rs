@@ -21,31 +21,20 @@ pub(super) enum Held {
 
 impl Held {
     fn by(reason: Reason, grant: Option<Grant>) -> Self {
-        grant.map_or(Self::Nothing, |grant| {
-            Self::Permit(Permit::of_grant(reason, grant))
-        })
+        grant.map_or(Self::Nothing, |grant| Self::Permit(Permit::of_grant(reason, grant)))
     }
 }
 
 /// Evaluates one alternative, with its condition.
-pub(super) fn evaluate(
-    alternative: &Alternative,
-    route: &Route<'_>,
-    body: Body<'_>,
-    principal: &Principal,
-) -> Held {
+pub(super) fn evaluate(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal: &Principal) -> Held {
     let held = by_id(alternative, route, body, principal);
     match (alternative.condition, held) {
         (_, held @ (Held::Elsewhere | Held::Nothing)) | (Condition::None, held) => held,
-        (Condition::Cluster(_), Held::Permit(permit)) => {
-            Held::Permit(permit.deferred_by(Reason::DeferredCondition))
-        }
+        (Condition::Cluster(_), Held::Permit(permit)) => Held::Permit(permit.deferred_by(Reason::DeferredCondition)),
         (Condition::Cluster(_), Held::Body) => Held::Body,
         (Condition::Body { member, equals }, held) => match (body, held) {
             (Body::Unread, _) => Held::Body,
-            (Body::Unknown, Held::Permit(permit)) => {
-                Held::Permit(permit.deferred_by(Reason::DeferredBody))
-            }
+            (Body::Unknown, Held::Permit(permit)) => Held::Permit(permit.deferred_by(Reason::DeferredBody)),
             (Body::Read(members), Held::Permit(permit)) => match members.get(member) {
                 Some(Member::Bool(value)) if *value == equals => Held::Permit(permit),
                 None | Some(Member::Bool(_)) => Held::Nothing,
@@ -57,30 +46,16 @@ pub(super) fn evaluate(
     }
 }
 
-fn by_id(
-    alternative: &Alternative,
-    route: &Route<'_>,
-    body: Body<'_>,
-    principal: &Principal,
-) -> Held {
+fn by_id(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal: &Principal) -> Held {
     let (resource, permission) = (alternative.resource, alternative.permission);
     if let Some(grant) = principal.on_all(resource, permission) {
         return Held::Permit(Permit::of_grant(Reason::GrantedWildcard, grant));
     }
     let some = || principal.on_some_id(resource, permission);
     let elsewhere = || {
-        if some().is_some() {
-            Held::Elsewhere
-        } else {
-            Held::Nothing
-        }
+        if some().is_some() { Held::Elsewhere } else { Held::Nothing }
     };
-    let by_property = || {
-        Held::by(
-            Reason::DeferredProperty,
-            principal.on_property(resource, permission),
-        )
-    };
+    let by_property = || Held::by(Reason::DeferredProperty, principal.on_property(resource, permission));
     let exactly = |id: Option<&str>| id.and_then(|id| principal.on_id(resource, permission, id));
     let or_property = |held: Held| match held {
         Held::Permit(_) | Held::Body => held,
@@ -103,10 +78,7 @@ fn by_id(
         },
         IdSource::Key => or_property(Held::by(Reason::DeferredKey, some())),
         IdSource::ResultFilter => match Held::by(Reason::DeferredFilter, some()) {
-            Held::Nothing => Held::by(
-                Reason::DeferredFilter,
-                principal.on_property(resource, permission),
-            ),
+            Held::Nothing => Held::by(Reason::DeferredFilter, principal.on_property(resource, permission)),
             held => held,
         },
         IdSource::Body { id, key } => {

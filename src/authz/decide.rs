@@ -58,8 +58,7 @@ pub fn decide(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &
         Named::Unknown if rules.multi_tenancy => permit.deferred_by(Reason::DeferredTenant),
         Named::Unknown => permit,
     };
-    if permit.certainty() == Certainty::Deferred && unresolved(operation, rules) == Unresolved::Deny
-    {
+    if permit.certainty() == Certainty::Deferred && unresolved(operation, rules) == Unresolved::Deny {
         return Verdict::Deny(Reason::Unresolved);
     }
     Verdict::Allow(permit)
@@ -71,16 +70,8 @@ fn refuses_other_tenants(operation: &Operation) -> bool {
 
 /// What the cluster filters is complete as it is; only an operation that is named itself is denied.
 fn unresolved(operation: &Operation, rules: &Rules) -> Unresolved {
-    let by_default = if operation.filters() {
-        Unresolved::Defer
-    } else {
-        rules.unresolved
-    };
-    rules
-        .unresolved_operations
-        .get(operation.id)
-        .copied()
-        .unwrap_or(by_default)
+    let by_default = if operation.filters() { Unresolved::Defer } else { rules.unresolved };
+    rules.unresolved_operations.get(operation.id).copied().unwrap_or(by_default)
 }
 
 fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &Rules) -> Verdict {
@@ -97,18 +88,11 @@ fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &R
             held => verdict(held),
         },
         Mode::AllOf => all_of(alternatives.map(|a| (a, held(a)))),
-        Mode::OneByType => all_or_some(
-            alternatives.map(held),
-            Verdict::Deny(Reason::PermissionMissing),
-        ),
-        Mode::AllMatched if operation.never_denied => all_or_some(
-            alternatives.map(held),
-            Verdict::Allow(Permit::deferred(Reason::DeferredKey)),
-        ),
-        Mode::AllMatched => all_or_some(
-            alternatives.map(held),
-            Verdict::Deny(Reason::PermissionMissing),
-        ),
+        Mode::OneByType => all_or_some(alternatives.map(held), Verdict::Deny(Reason::PermissionMissing)),
+        Mode::AllMatched if operation.never_denied => {
+            all_or_some(alternatives.map(held), Verdict::Allow(Permit::deferred(Reason::DeferredKey)))
+        }
+        Mode::AllMatched => all_or_some(alternatives.map(held), Verdict::Deny(Reason::PermissionMissing)),
     }
 }
 
@@ -182,10 +166,6 @@ impl Permit {
         } else {
             (Certainty::Deferred, Reason::DeferredKey)
         };
-        Self {
-            certainty,
-            reason,
-            grant: self.grant,
-        }
+        Self { certainty, reason, grant: self.grant }
     }
 }

@@ -65,38 +65,22 @@ impl Permit {
             Reason::GrantedWildcard | Reason::GrantedId => Certainty::Final,
             _ => Certainty::Deferred,
         };
-        Self {
-            certainty,
-            reason,
-            grant: Some(grant),
-        }
+        Self { certainty, reason, grant: Some(grant) }
     }
 
     const fn deferred(reason: Reason) -> Self {
-        Self {
-            certainty: Certainty::Deferred,
-            reason,
-            grant: None,
-        }
+        Self { certainty: Certainty::Deferred, reason, grant: None }
     }
 
     const fn without_grant(reason: Reason) -> Self {
-        Self {
-            certainty: Certainty::Final,
-            reason,
-            grant: None,
-        }
+        Self { certainty: Certainty::Final, reason, grant: None }
     }
 
     /// The same for a reason that leaves the rest to the cluster; one that is deferred already
     /// keeps its own.
     fn deferred_by(self, reason: Reason) -> Self {
         match self.certainty {
-            Certainty::Final => Self {
-                certainty: Certainty::Deferred,
-                reason,
-                grant: self.grant,
-            },
+            Certainty::Final => Self { certainty: Certainty::Deferred, reason, grant: self.grant },
             Certainty::Deferred => self,
         }
     }

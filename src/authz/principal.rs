@@ -30,17 +30,10 @@ impl Principal {
             Subject::Client(id) => (OwnerType::Client, id),
         };
         let own = table.find(kind, id);
-        let mut closure = Closure {
-            table,
-            owners: Vec::new(),
-            claimed: identity.groups().is_some(),
-        };
+        let mut closure = Closure { table, owners: Vec::new(), claimed: identity.groups().is_some() };
         let mut groups: Vec<String> = identity.groups().unwrap_or_default().to_vec();
         closure.owners.extend(own);
-        let claimed: Vec<_> = groups
-            .iter()
-            .filter_map(|g| table.find(OwnerType::Group, g))
-            .collect();
+        let claimed: Vec<_> = groups.iter().filter_map(|g| table.find(OwnerType::Group, g)).collect();
         claimed.into_iter().for_each(|group| closure.add(group));
         own.into_iter().for_each(|own| closure.add_memberships(own));
         for rule in matching_rules(table, identity.claims()) {
@@ -51,12 +44,7 @@ impl Principal {
         if identity.groups().is_none() {
             groups = names(table, &owners, OwnerType::Group);
         }
-        Self {
-            identity,
-            table: Rc::clone(table),
-            owners,
-            groups,
-        }
+        Self { identity, table: Rc::clone(table), owners, groups }
     }
 
     /// The identity it was made of.
@@ -86,62 +74,35 @@ impl Principal {
     /// Whether it is assigned to a tenant.
     #[must_use]
     pub fn has_tenant(&self, tenant: &str) -> bool {
-        self.owners
-            .iter()
-            .filter_map(|n| self.table.owner(*n))
-            .any(|o| o.tenants.iter().any(|t| &**t == tenant))
+        self.owners.iter().filter_map(|n| self.table.owner(*n)).any(|o| o.tenants.iter().any(|t| &**t == tenant))
     }
 
     /// Its tenants.
     #[must_use]
     pub fn tenants(&self) -> Vec<String> {
         let owners = self.owners.iter().filter_map(|n| self.table.owner(*n));
-        let tenants: BTreeSet<&str> = owners
-            .flat_map(|o| o.tenants.iter().map(|t| &**t))
-            .collect();
+        let tenants: BTreeSet<&str> = owners.flat_map(|o| o.tenants.iter().map(|t| &**t)).collect();
         tenants.into_iter().map(Into::into).collect()
     }
 
     /// The grant of a permission on `*`.
     pub(super) fn on_all(&self, resource: ResourceType, permission: Permission) -> Option<Grant> {
-        self.first(resource, permission, |g| {
-            g.on_all(resource, permission).then_some(Holding::All)
-        })
+        self.first(resource, permission, |g| g.on_all(resource, permission).then_some(Holding::All))
     }
 
     /// The grant of a permission by a property of the resource.
-    pub(super) fn on_property(
-        &self,
-        resource: ResourceType,
-        permission: Permission,
-    ) -> Option<Grant> {
-        self.first(resource, permission, |g| {
-            g.on_property(resource, permission)
-                .then_some(Holding::Property)
-        })
+    pub(super) fn on_property(&self, resource: ResourceType, permission: Permission) -> Option<Grant> {
+        self.first(resource, permission, |g| g.on_property(resource, permission).then_some(Holding::Property))
     }
 
     /// The grant of a permission on exactly this id.
-    pub(super) fn on_id(
-        &self,
-        resource: ResourceType,
-        permission: Permission,
-        id: &str,
-    ) -> Option<Grant> {
-        self.first(resource, permission, |g| {
-            g.on_id(resource, permission, id).map(Holding::Id)
-        })
+    pub(super) fn on_id(&self, resource: ResourceType, permission: Permission, id: &str) -> Option<Grant> {
+        self.first(resource, permission, |g| g.on_id(resource, permission, id).map(Holding::Id))
     }
 
     /// The grant of a permission on some id, whichever.
-    pub(super) fn on_some_id(
-        &self,
-        resource: ResourceType,
-        permission: Permission,
-    ) -> Option<Grant> {
-        self.first(resource, permission, |g| {
-            g.on_some_id(resource, permission).map(Holding::Id)
-        })
+    pub(super) fn on_some_id(&self, resource: ResourceType, permission: Permission) -> Option<Grant> {
+        self.first(resource, permission, |g| g.on_some_id(resource, permission).map(Holding::Id))
     }
 
     fn first(
@@ -150,32 +111,23 @@ impl Principal {
         permission: Permission,
         holding: impl Fn(&Grants) -> Option<Holding>,
     ) -> Option<Grant> {
-        self.owners
-            .iter()
-            .filter_map(|number| self.table.owner(*number))
-            .find_map(|owner| {
-                Some(Grant {
-                    owner_type: owner.kind,
-                    owner_id: Rc::clone(&owner.id),
-                    resource,
-                    holding: holding(&owner.grants)?,
-                    permission,
-                })
+        self.owners.iter().filter_map(|number| self.table.owner(*number)).find_map(|owner| {
+            Some(Grant {
+                owner_type: owner.kind,
+                owner_id: Rc::clone(&owner.id),
+                resource,
+                holding: holding(&owner.grants)?,
+                permission,
             })
+        })
     }
 
     /// Roughly how many bytes it takes, without its identity and table.
     #[must_use]
     pub fn size(&self) -> usize {
-        let groups: usize = self
-            .groups
-            .iter()
-            .map(|g| g.len().saturating_add(size_of::<String>()))
-            .sum();
+        let groups: usize = self.groups.iter().map(|g| g.len().saturating_add(size_of::<String>())).sum();
         let owners = self.owners.len().saturating_mul(size_of::<OwnerNumber>());
-        size_of::<Self>()
-            .saturating_add(groups)
-            .saturating_add(owners)
+        size_of::<Self>().saturating_add(groups).saturating_add(owners)
     }
 }
 
@@ -193,11 +145,7 @@ impl Closure<'_> {
             return;
         }
         self.owners.push(owner);
-        if let Some(group) = self
-            .table
-            .owner(owner)
-            .filter(|o| o.kind == OwnerType::Group)
-        {
+        if let Some(group) = self.table.owner(owner).filter(|o| o.kind == OwnerType::Group) {
             group.roles.iter().for_each(|role| self.add(*role));
         }
     }
@@ -214,10 +162,7 @@ impl Closure<'_> {
 }
 
 fn names(table: &Table, owners: &[OwnerNumber], kind: OwnerType) -> Vec<String> {
-    let owners = owners
-        .iter()
-        .filter_map(|n| table.owner(*n))
-        .filter(|o| o.kind == kind);
+    let owners = owners.iter().filter_map(|n| table.owner(*n)).filter(|o| o.kind == kind);
     let names: BTreeSet<&str> = owners.map(|o| &*o.id).collect();
     names.into_iter().map(Into::into).collect()
 }
@@ -229,12 +174,7 @@ fn matching_rules(table: &Table, claims: &str) -> Vec<OwnerNumber> {
     let Ok(claims) = json::parse(claims.as_bytes()) else {
         return Vec::new();
     };
-    table
-        .rules()
-        .iter()
-        .filter(|rule| matches(rule, &claims))
-        .map(|rule| rule.owner)
-        .collect()
+    table.rules().iter().filter(|rule| matches(rule, &claims)).map(|rule| rule.owner).collect()
 }
 
 /// A text equals; a list holds the text; numbers and booleans never match.

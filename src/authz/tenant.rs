@@ -24,9 +24,7 @@ pub(super) fn named<'a>(source: TenantSource, route: &'a Route<'_>, body: Body<'
     match source {
         TenantSource::None => Named::NotConcerned,
         TenantSource::Key | TenantSource::Filter | TenantSource::Multipart => Named::Unknown,
-        TenantSource::Path(number) => route
-            .parameter(number)
-            .map_or(Named::Unknown, |t| Named::These(vec![t])),
+        TenantSource::Path(number) => route.parameter(number).map_or(Named::Unknown, |t| Named::These(vec![t])),
         TenantSource::BodyOne(name) | TenantSource::BodyMany(name) => match body {
             Body::Unread => Named::Unread,
             Body::Unknown => Named::Unclear,

@@ -30,10 +30,8 @@ pub enum Command {
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Without --token, --claims, --user or --client the request has no credential.\n\
-                        Exit status: 0 the request is forwarded, 1 it is refused, 2 could not run."
-)]
+#[command(after_help = "Without --token, --claims, --user or --client the request has no credential.\n\
+                        Exit status: 0 the request is forwarded, 1 it is refused, 2 could not run.")]
 pub struct ExplainArguments {
     /// Plugin configuration (JSON or YAML); what is left out has its default
     #[arg(long, value_name = "FILE")]
@@ -76,9 +74,7 @@ pub struct ExplainArguments {
 
 /// Arguments of `test`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit status: 0 every case passed, 1 some failed, 2 could not run (nothing is then run)."
-)]
+#[command(after_help = "Exit status: 0 every case passed, 1 some failed, 2 could not run (nothing is then run).")]
 pub struct TestArguments {
     /// Suites (JSON or YAML)
     #[arg(required = true, value_name = "SUITE")]

@@ -19,54 +19,26 @@ pub fn run(arguments: &ExplainArguments, out: &mut impl Write) -> Result<End, Fa
     } else {
         print(&decision, out)?;
     }
-    Ok(if decision.is_allow() {
-        End::Yes
-    } else {
-        End::No
-    })
+    Ok(if decision.is_allow() { End::Yes } else { End::No })
 }
 
 fn decide(arguments: &ExplainArguments) -> Result<Decision, SuiteError> {
-    let given = arguments
-        .config
-        .as_deref()
-        .map_or(Ok(json!({})), suite::document)?;
-    let policy = arguments
-        .policy
-        .as_deref()
-        .map(suite::document)
-        .transpose()?;
+    let given = arguments.config.as_deref().map_or(Ok(json!({})), suite::document)?;
+    let policy = arguments.policy.as_deref().map(suite::document).transpose()?;
     let configuration = suite::configuration_of(given, policy)?;
-    let (plan, warnings) = config::read(configuration.to_string().as_bytes())
-        .map_err(|e| SuiteError(e.to_string()))?;
+    let (plan, warnings) = config::read(configuration.to_string().as_bytes()).map_err(|e| SuiteError(e.to_string()))?;
     for warning in warnings {
         eprintln!("portcullis: warning: {warning}");
     }
     let now = match &arguments.now {
         None => super::now(),
-        Some(text) => suite::instant(text).ok_or(SuiteError(format!(
-            "--now: `{text}` is not a time of RFC 3339"
-        )))?,
+        Some(text) => suite::instant(text).ok_or(SuiteError(format!("--now: `{text}` is not a time of RFC 3339")))?,
     };
-    let headers = arguments
-        .header
-        .iter()
-        .map(|h| header(h))
-        .collect::<Result<_, _>>()?;
+    let headers = arguments.header.iter().map(|h| header(h)).collect::<Result<_, _>>()?;
     let body = arguments.body.clone().map(BodySource::Raw);
-    let request = CaseRequest::new(
-        arguments.method.clone(),
-        arguments.path.clone(),
-        headers,
-        body,
-    )
-    .map_err(SuiteError)?;
-    Ok(suite::decide(
-        &Rc::new(plan),
-        &caller(arguments)?,
-        &request,
-        now,
-    ))
+    let request =
+        CaseRequest::new(arguments.method.clone(), arguments.path.clone(), headers, body).map_err(SuiteError)?;
+    Ok(suite::decide(&Rc::new(plan), &caller(arguments)?, &request, now))
 }
 
 fn caller(arguments: &ExplainArguments) -> Result<Caller, SuiteError> {
@@ -89,17 +61,11 @@ fn caller(arguments: &ExplainArguments) -> Result<Caller, SuiteError> {
         }
     };
     let groups = (!arguments.group.is_empty()).then(|| arguments.group.clone());
-    Ok(Caller::Principal {
-        subject,
-        groups,
-        claims: json!({}),
-    })
+    Ok(Caller::Principal { subject, groups, claims: json!({}) })
 }
 
 fn header(text: &str) -> Result<(String, String), SuiteError> {
-    let (name, value) = text
-        .split_once(':')
-        .ok_or(SuiteError(format!("--header: `{text}` is not NAME: VALUE")))?;
+    let (name, value) = text.split_once(':').ok_or(SuiteError(format!("--header: `{text}` is not NAME: VALUE")))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
@@ -107,29 +73,13 @@ fn print(decision: &Decision, out: &mut impl Write) -> Result<(), Failure> {
     let explained = decision.explain();
     let text = |name: &str| explained.get(name).and_then(Value::as_str);
     let reason: Reason = decision.reason();
-    let certainty = text("certainty")
-        .map(|c| format!(", {c}"))
-        .unwrap_or_default();
-    writeln!(
-        out,
-        "{}{certainty}: {} ({})",
-        text("decision").unwrap_or(""),
-        reason.code(),
-        reason.status()
-    )?;
+    let certainty = text("certainty").map(|c| format!(", {c}")).unwrap_or_default();
+    writeln!(out, "{}{certainty}: {} ({})", text("decision").unwrap_or(""), reason.code(), reason.status())?;
     writeln!(out, "  {}", reason.meaning())?;
-    if let Outcome::Deny {
-        detail: Some(detail),
-        ..
-    } = decision.outcome
-    {
+    if let Outcome::Deny { detail: Some(detail), .. } = decision.outcome {
         writeln!(out, "  detail     {detail}")?;
     }
-    writeln!(
-        out,
-        "  operation  {}",
-        text("operation").unwrap_or("unknown")
-    )?;
+    writeln!(out, "  operation  {}", text("operation").unwrap_or("unknown"))?;
     if let Some(Value::Object(principal)) = explained.get("principal") {
         for (name, value) in principal {
             match value {

@@ -2,9 +2,7 @@
 
 use super::args::OperationsArguments;
 use super::{End, Failure};
-use crate::api::catalogue::{
-    Alternative, Condition, IdSource, Mode, OPERATIONS, Operation, TenantSource,
-};
+use crate::api::catalogue::{Alternative, Condition, IdSource, Mode, OPERATIONS, Operation, TenantSource};
 use crate::api::route::{self, BasePath};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -15,42 +13,22 @@ pub fn run(arguments: &OperationsArguments, out: &mut impl Write) -> Result<End,
             if arguments.json {
                 writeln!(out, "{}", object(operation))?;
             } else {
-                let Operation {
-                    method,
-                    path,
-                    id,
-                    surface,
-                    since,
-                    ..
-                } = operation;
-                writeln!(
-                    out,
-                    "{:6} {path:75} {id:50} {:16} {since}",
-                    method.name(),
-                    surface.name()
-                )?;
+                let Operation { method, path, id, surface, since, .. } = operation;
+                writeln!(out, "{:6} {path:75} {id:50} {:16} {since}", method.name(), surface.name())?;
             }
         }
         return Ok(End::Yes);
     };
-    let (found, refusal) =
-        match route::find(&BasePath::default(), method.as_bytes(), path.as_bytes()) {
-            Ok(Some(route)) => (Some(route.operation), None),
-            Ok(None) => (
-                None,
-                Some(("operation_unknown", "no operation has this method and path")),
-            ),
-            Err(ambiguous) => (None, Some(("path_ambiguous", ambiguous.0))),
-        };
+    let (found, refusal) = match route::find(&BasePath::default(), method.as_bytes(), path.as_bytes()) {
+        Ok(Some(route)) => (Some(route.operation), None),
+        Ok(None) => (None, Some(("operation_unknown", "no operation has this method and path"))),
+        Err(ambiguous) => (None, Some(("path_ambiguous", ambiguous.0))),
+    };
     match (found, refusal) {
         (Some(operation), _) if arguments.json => writeln!(out, "{}", object(operation))?,
         (Some(operation), _) => print(operation, out)?,
         (None, Some((reason, detail))) if arguments.json => {
-            writeln!(
-                out,
-                "{}",
-                json!({"operation": null, "reason": reason, "detail": detail})
-            )?;
+            writeln!(out, "{}", json!({"operation": null, "reason": reason, "detail": detail}))?;
         }
         (None, refusal) => {
             let (reason, detail) = refusal.unwrap_or_default();
@@ -61,34 +39,13 @@ pub fn run(arguments: &OperationsArguments, out: &mut impl Write) -> Result<End,
 }
 
 fn print(operation: &Operation, out: &mut impl Write) -> Result<(), Failure> {
-    writeln!(
-        out,
-        "{}: {} {}",
-        operation.id,
-        operation.method.name(),
-        operation.path
-    )?;
-    writeln!(
-        out,
-        "  surface {}, since {}",
-        operation.surface.name(),
-        operation.since
-    )?;
-    let public = if operation.public {
-        ", needs no credential in the cluster"
-    } else {
-        ""
-    };
-    let blocked = if operation.blocked {
-        ", never opened"
-    } else {
-        ""
-    };
+    writeln!(out, "{}: {} {}", operation.id, operation.method.name(), operation.path)?;
+    writeln!(out, "  surface {}, since {}", operation.surface.name(), operation.since)?;
+    let public = if operation.public { ", needs no credential in the cluster" } else { "" };
+    let blocked = if operation.blocked { ", never opened" } else { "" };
     writeln!(out, "  requires {}{public}{blocked}", mode(operation.mode))?;
     for grant in operation.grants {
-        let when = condition(grant.condition)
-            .map(|c| format!(", when {c}"))
-            .unwrap_or_default();
+        let when = condition(grant.condition).map(|c| format!(", when {c}")).unwrap_or_default();
         writeln!(
             out,
             "    {} on {} (id: {}, since {}{when})",

@@ -7,26 +7,15 @@ use serde_json::{Value, json};
 use std::io::Write;
 
 pub fn run(arguments: &TestArguments, out: &mut impl Write) -> Result<End, Failure> {
-    let suites = arguments
-        .suites
-        .iter()
-        .map(|path| suite::read(path))
-        .collect::<Result<Vec<_>, _>>()?;
+    let suites = arguments.suites.iter().map(|path| suite::read(path)).collect::<Result<Vec<_>, _>>()?;
     let now = super::now();
     let (mut passed, mut failed) = (0_usize, 0_usize);
     for suite in &suites {
         if !arguments.json {
-            suite
-                .warnings
-                .iter()
-                .for_each(|warning| eprintln!("{}: warning: {warning}", suite.name));
+            suite.warnings.iter().for_each(|warning| eprintln!("{}: warning: {warning}", suite.name));
         }
         for verdict in suite::run(suite, now) {
-            let count = if verdict.pass {
-                &mut passed
-            } else {
-                &mut failed
-            };
+            let count = if verdict.pass { &mut passed } else { &mut failed };
             *count = count.saturating_add(1);
             if arguments.json {
                 writeln!(out, "{}", line(suite, &verdict))?;

@@ -21,18 +21,8 @@ mod tests {
             [seconds("60s"), seconds("5m"), seconds("1h"), seconds("0s")],
             [Some(60), Some(300), Some(3_600), Some(0)]
         );
-        for text in [
-            "",
-            "s",
-            "60",
-            "-1s",
-            "+1s",
-            "1 s",
-            "1d",
-            "1.5s",
-            "99999999999999999999s",
-            "9223372036854775807h",
-        ] {
+        for text in ["", "s", "60", "-1s", "+1s", "1 s", "1d", "1.5s", "99999999999999999999s", "9223372036854775807h"]
+        {
             assert_eq!(seconds(text), None, "{text}");
         }
     }

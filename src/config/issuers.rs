@@ -11,81 +11,44 @@ use crate::jsonpath::JsonPath;
 /// The most that clocks may differ: more would keep expired tokens alive.
 const MAX_SKEW: i64 = 600;
 
-pub(super) fn check(
-    sources: &[IssuerSource],
-    warnings: &mut Vec<Warning>,
-) -> Result<Issuers, ConfigError> {
+pub(super) fn check(sources: &[IssuerSource], warnings: &mut Vec<Warning>) -> Result<Issuers, ConfigError> {
     if sources.is_empty() {
-        return Err(ConfigError::new(
-            "issuers",
-            "the list is empty; at least one issuer is needed",
-        ));
+        return Err(ConfigError::new("issuers", "the list is empty; at least one issuer is needed"));
     }
     let mut issuers: Vec<Issuer> = Vec::new();
     for (number, source) in sources.iter().enumerate() {
         let path = format!("issuers[{number}]");
         let issuer = check_one(&path, source, warnings)?;
         if issuers.iter().any(|i| i.issuer == issuer.issuer) {
-            return Err(ConfigError::new(
-                format!("{path}.issuer"),
-                "the same issuer stands twice",
-            ));
+            return Err(ConfigError::new(format!("{path}.issuer"), "the same issuer stands twice"));
         }
         issuers.push(issuer);
     }
     Ok(Issuers::new(issuers))
 }
 
-fn check_one(
-    path: &str,
-    source: &IssuerSource,
-    warnings: &mut Vec<Warning>,
-) -> Result<Issuer, ConfigError> {
+fn check_one(path: &str, source: &IssuerSource, warnings: &mut Vec<Warning>) -> Result<Issuer, ConfigError> {
     let at = |field: &str| format!("{path}.{field}");
     if source.issuer.is_empty() {
         return Err(ConfigError::new(at("issuer"), "the text is empty"));
     }
     if source.audiences.is_empty() {
-        return Err(ConfigError::new(
-            at("audiences"),
-            "the list is empty; at least one audience is needed",
-        ));
+        return Err(ConfigError::new(at("audiences"), "the list is empty; at least one audience is needed"));
     }
     if let Some(number) = source.audiences.iter().position(String::is_empty) {
-        return Err(ConfigError::new(
-            format!("{path}.audiences[{number}]"),
-            "the text is empty",
-        ));
+        return Err(ConfigError::new(format!("{path}.audiences[{number}]"), "the text is empty"));
     }
-    let clock_skew = duration::seconds(&source.clock_skew)
-        .filter(|s| *s <= MAX_SKEW)
-        .ok_or_else(|| {
-            let reason = format!(
-                "`{}` is not a length of time such as `60s`, of at most {MAX_SKEW}s",
-                source.clock_skew
-            );
-            ConfigError::new(at("clockSkew"), reason)
-        })?;
+    let clock_skew = duration::seconds(&source.clock_skew).filter(|s| *s <= MAX_SKEW).ok_or_else(|| {
+        let reason = format!("`{}` is not a length of time such as `60s`, of at most {MAX_SKEW}s", source.clock_skew);
+        ConfigError::new(at("clockSkew"), reason)
+    })?;
     let (keys, skipped) = KeySet::read(&source.jwks.inline.keys);
-    let reasons: Vec<String> = skipped
-        .iter()
-        .map(|s| format!("keys[{}]: {}", s.index, s.reason))
-        .collect();
+    let reasons: Vec<String> = skipped.iter().map(|s| format!("keys[{}]: {}", s.index, s.reason)).collect();
     if keys.is_empty() {
-        let reason = if reasons.is_empty() {
-            "the list is empty".into()
-        } else {
-            reasons.join("; ")
-        };
-        return Err(ConfigError::new(
-            at("jwks.inline.keys"),
-            format!("no usable key: {reason}"),
-        ));
+        let reason = if reasons.is_empty() { "the list is empty".into() } else { reasons.join("; ") };
+        return Err(ConfigError::new(at("jwks.inline.keys"), format!("no usable key: {reason}")));
     }
-    warnings.extend(reasons.into_iter().map(|reason| Warning {
-        path: at("jwks.inline"),
-        reason,
-    }));
+    warnings.extend(reasons.into_iter().map(|reason| Warning { path: at("jwks.inline"), reason }));
     Ok(Issuer {
         issuer: source.issuer.clone(),
         audiences: source.audiences.clone(),
@@ -101,10 +64,7 @@ fn algorithms(path: &str, names: Option<&[String]>) -> Result<Vec<Algorithm>, Co
         return Ok(Algorithm::ALL.to_vec());
     };
     if names.is_empty() {
-        return Err(ConfigError::new(
-            format!("{path}.algorithms"),
-            "the list is empty",
-        ));
+        return Err(ConfigError::new(format!("{path}.algorithms"), "the list is empty"));
     }
     let known: Vec<&str> = Algorithm::ALL.iter().map(|a| a.name()).collect();
     let read = |(number, name): (usize, &String)| {
@@ -119,25 +79,15 @@ fn algorithms(path: &str, names: Option<&[String]>) -> Result<Vec<Algorithm>, Co
 pub(super) fn claims(path: &str, source: &ClaimsSource) -> Result<ClaimRules, ConfigError> {
     let read = |field: &str, text: &str| {
         if text.is_empty() {
-            return Err(ConfigError::new(
-                format!("{path}.claims.{field}"),
-                "the text is empty",
-            ));
+            return Err(ConfigError::new(format!("{path}.claims.{field}"), "the text is empty"));
         }
         JsonPath::parse_claim(text).map_err(|error| {
-            ConfigError::new(
-                format!("{path}.claims.{field}"),
-                format!("`{text}`: {}", error.reason()),
-            )
+            ConfigError::new(format!("{path}.claims.{field}"), format!("`{text}`: {}", error.reason()))
         })
     };
     Ok(ClaimRules {
         username: read("username", &source.username)?,
-        client_id: source
-            .client_id
-            .as_deref()
-            .map(|text| read("clientId", text))
-            .transpose()?,
+        client_id: source.client_id.as_deref().map(|text| read("clientId", text)).transpose()?,
         prefer_username: source.prefer_username,
         // As in the cluster, an empty groups claim is none.
         groups: source

@@ -28,20 +28,13 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(crate) fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            reason: reason.into(),
-        }
+        Self { path: path.into(), reason: reason.into() }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            f.write_str(&self.reason)
-        } else {
-            write!(f, "{}: {}", self.path, self.reason)
-        }
+        if self.path.is_empty() { f.write_str(&self.reason) } else { write!(f, "{}: {}", self.path, self.reason) }
     }
 }
 
@@ -54,10 +47,7 @@ impl std::error::Error for ConfigError {}
 /// [`ConfigError`] with the first thing that is wrong.
 pub fn read(bytes: &[u8]) -> Result<(Plan, Vec<Warning>), ConfigError> {
     if bytes.len() > MAX_BYTES {
-        let reason = format!(
-            "the configuration has {} bytes; at most {MAX_BYTES} are read",
-            bytes.len()
-        );
+        let reason = format!("the configuration has {} bytes; at most {MAX_BYTES} are read", bytes.len());
         return Err(ConfigError::new("", reason));
     }
     if bytes.trim_ascii().is_empty() {

@@ -1,8 +1,6 @@
 //! The checked form of a configuration: immutable, and ready to judge with.
 
-use super::source::{
-    ApiSource, Configuration, DeferOrDeny, GateSource, HeaderCredential, Searches,
-};
+use super::source::{ApiSource, Configuration, DeferOrDeny, GateSource, HeaderCredential, Searches};
 use super::{ConfigError, issuers};
 use crate::api::catalogue::{Operation, Surface, Version};
 use crate::api::route::BasePath;
@@ -66,38 +64,25 @@ pub struct Plan {
 
 pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), ConfigError> {
     if source.version != 1 {
-        let reason = format!(
-            "{} is not a version that this module reads; it reads 1",
-            source.version
-        );
+        let reason = format!("{} is not a version that this module reads; it reads 1", source.version);
         return Err(ConfigError::new("version", reason));
     }
     check_name(&source.name)?;
     let mut warnings = Vec::new();
     let issuers = issuers::check(&source.issuers, &mut warnings)?;
-    let (table, policy_warnings) = policy::compile(&source.policy)
-        .map_err(|e| ConfigError::new(format!("policy.{}", e.path), e.reason))?;
-    warnings.extend(policy_warnings.into_iter().map(|w| Warning {
-        path: format!("policy.{}", w.path),
-        ..w
-    }));
+    let (table, policy_warnings) =
+        policy::compile(&source.policy).map_err(|e| ConfigError::new(format!("policy.{}", e.path), e.reason))?;
+    warnings.extend(policy_warnings.into_iter().map(|w| Warning { path: format!("policy.{}", w.path), ..w }));
     if source.body.max_bytes == 0 || source.body.max_bytes > MAX_BODY {
-        return Err(ConfigError::new(
-            "body.maxBytes",
-            format!("must be from 1 to {MAX_BODY}"),
-        ));
+        return Err(ConfigError::new("body.maxBytes", format!("must be from 1 to {MAX_BODY}")));
     }
     let plan = Plan {
         name: source.name.clone(),
         issuers_digest: Sha256::digest(format!("{:?}", source.issuers)).into(),
         issuers,
         credentials: credentials(source)?,
-        base_path: BasePath::parse(&source.api.base_path).map_err(|e| {
-            ConfigError::new(
-                "api.basePath",
-                format!("`{}` has {}", source.api.base_path, e.0),
-            )
-        })?,
+        base_path: BasePath::parse(&source.api.base_path)
+            .map_err(|e| ConfigError::new("api.basePath", format!("`{}` has {}", source.api.base_path, e.0)))?,
         surfaces: surfaces(&source.api)?,
         rules: rules(source)?,
         table_digest: table.digest().into(),
@@ -118,30 +103,21 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
 fn check_name(name: &str) -> Result<(), ConfigError> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if name.is_empty() || name.len() > 63 || !name.bytes().all(good) {
-        return Err(ConfigError::new(
-            "name",
-            "must be 1 to 63 letters, digits, `-` or `_`",
-        ));
+        return Err(ConfigError::new("name", "must be 1 to 63 letters, digits, `-` or `_`"));
     }
     Ok(())
 }
 
 fn credentials(source: &Configuration) -> Result<Vec<HeaderSource>, ConfigError> {
     if source.credentials.is_empty() {
-        return Err(ConfigError::new(
-            "credentials",
-            "the list is empty; at least one place is needed",
-        ));
+        return Err(ConfigError::new("credentials", "the list is empty; at least one place is needed"));
     }
     let mut sources: Vec<HeaderSource> = Vec::new();
     for (number, credential) in source.credentials.iter().enumerate() {
         let path = format!("credentials[{number}].header");
         let header = header(&path, &credential.header)?;
         if sources.iter().any(|s| s.name == header.name) {
-            return Err(ConfigError::new(
-                format!("{path}.name"),
-                "the same header stands twice",
-            ));
+            return Err(ConfigError::new(format!("{path}.name"), "the same header stands twice"));
         }
         sources.push(header);
     }
@@ -151,27 +127,15 @@ fn credentials(source: &Configuration) -> Result<Vec<HeaderSource>, ConfigError>
 fn header(path: &str, source: &HeaderCredential) -> Result<HeaderSource, ConfigError> {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if source.name.is_empty() || !source.name.bytes().all(token) {
-        return Err(ConfigError::new(
-            format!("{path}.name"),
-            "is not a header name",
-        ));
+        return Err(ConfigError::new(format!("{path}.name"), "is not a header name"));
     }
     if source.name.eq_ignore_ascii_case("cookie") {
-        return Err(ConfigError::new(
-            format!("{path}.name"),
-            "a cookie is not a token by itself",
-        ));
+        return Err(ConfigError::new(format!("{path}.name"), "a cookie is not a token by itself"));
     }
     if !source.prefix.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-        return Err(ConfigError::new(
-            format!("{path}.prefix"),
-            "must be printable ASCII",
-        ));
+        return Err(ConfigError::new(format!("{path}.prefix"), "must be printable ASCII"));
     }
-    Ok(HeaderSource {
-        name: source.name.to_ascii_lowercase(),
-        prefix: source.prefix.clone(),
-    })
+    Ok(HeaderSource { name: source.name.to_ascii_lowercase(), prefix: source.prefix.clone() })
 }
 
 fn surfaces(api: &ApiSource) -> Result<Vec<Surface>, ConfigError> {
@@ -186,29 +150,17 @@ fn surfaces(api: &ApiSource) -> Result<Vec<Surface>, ConfigError> {
 }
 
 fn rules(source: &Configuration) -> Result<Rules, ConfigError> {
-    let version = Version::parse(&source.api.version)
-        .filter(|v| VERSIONS.contains(v))
-        .ok_or_else(|| {
-            let known: Vec<String> = VERSIONS.iter().map(ToString::to_string).collect();
-            ConfigError::new(
-                "api.version",
-                format!(
-                    "`{}` is not one of {}",
-                    source.api.version,
-                    known.join(", ")
-                ),
-            )
-        })?;
+    let version = Version::parse(&source.api.version).filter(|v| VERSIONS.contains(v)).ok_or_else(|| {
+        let known: Vec<String> = VERSIONS.iter().map(ToString::to_string).collect();
+        ConfigError::new("api.version", format!("`{}` is not one of {}", source.api.version, known.join(", ")))
+    })?;
     let unresolved = |value| match value {
         DeferOrDeny::Defer => Unresolved::Defer,
         DeferOrDeny::Deny => Unresolved::Deny,
     };
     let by_operation = source.unresolved.operations.iter().map(|(id, value)| {
         let operation = Operation::named(id).ok_or_else(|| {
-            ConfigError::new(
-                format!("unresolved.operations.{id}"),
-                "is not an operation of the catalogue",
-            )
+            ConfigError::new(format!("unresolved.operations.{id}"), "is not an operation of the catalogue")
         })?;
         Ok((operation.id, unresolved(*value)))
     });
@@ -223,15 +175,10 @@ fn rules(source: &Configuration) -> Result<Rules, ConfigError> {
 
 fn anonymous(ids: &[String]) -> Result<Vec<&'static str>, ConfigError> {
     let read = |(number, id): (usize, &String)| {
-        let refused = |reason: &str| {
-            ConfigError::new(format!("anonymous[{number}]"), format!("`{id}` {reason}"))
-        };
-        let operation =
-            Operation::named(id).ok_or_else(|| refused("is not an operation of the catalogue"))?;
+        let refused = |reason: &str| ConfigError::new(format!("anonymous[{number}]"), format!("`{id}` {reason}"));
+        let operation = Operation::named(id).ok_or_else(|| refused("is not an operation of the catalogue"))?;
         if !operation.public || operation.blocked || operation.surface != Surface::V2 {
-            return Err(refused(
-                "is not an operation that the cluster answers without a credential",
-            ));
+            return Err(refused("is not an operation that the cluster answers without a credential"));
         }
         Ok(operation.id)
     };

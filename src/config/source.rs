@@ -101,12 +101,7 @@ pub struct ClaimsSource {
 
 impl Default for ClaimsSource {
     fn default() -> Self {
-        Self {
-            username: "sub".into(),
-            client_id: None,
-            prefer_username: false,
-            groups: None,
-        }
+        Self { username: "sub".into(), client_id: None, prefer_username: false, groups: None }
     }
 }
 
@@ -145,12 +140,7 @@ pub struct ApiSource {
 
 impl Default for ApiSource {
     fn default() -> Self {
-        Self {
-            version: "8.9".into(),
-            base_path: "/".into(),
-            surfaces: vec!["v2".into()],
-            multi_tenancy: false,
-        }
+        Self { version: "8.9".into(), base_path: "/".into(), surfaces: vec!["v2".into()], multi_tenancy: false }
     }
 }
 
@@ -208,10 +198,7 @@ pub struct BodySource {
 
 impl Default for BodySource {
     fn default() -> Self {
-        Self {
-            gate: GateSource::Hold,
-            max_bytes: 4 * 1024 * 1024,
-        }
+        Self { gate: GateSource::Hold, max_bytes: 4 * 1024 * 1024 }
     }
 }
 
@@ -242,12 +229,7 @@ pub struct DecisionLogSource {
 }
 
 fn default_credentials() -> Vec<CredentialSource> {
-    vec![CredentialSource {
-        header: HeaderCredential {
-            name: "Authorization".into(),
-            prefix: "Bearer ".into(),
-        },
-    }]
+    vec![CredentialSource { header: HeaderCredential { name: "Authorization".into(), prefix: "Bearer ".into() } }]
 }
 
 fn default_anonymous() -> Vec<String> {
@@ -265,15 +247,8 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let Value::Number(number) = &value else {
         return Err(D::Error::invalid_type(unexpected(&value), expected));
     };
-    let from_float = || {
-        number
-            .as_f64()
-            .filter(|f| f.fract() == 0.0 && (0.0..9e15).contains(f))
-    };
-    #[cfg_attr(
-        not(test),
-        expect(clippy::as_conversions, reason = "checked just above")
-    )]
+    let from_float = || number.as_f64().filter(|f| f.fract() == 0.0 && (0.0..9e15).contains(f));
+    #[cfg_attr(not(test), expect(clippy::as_conversions, reason = "checked just above"))]
     let whole = number.as_u64().or_else(|| from_float().map(|f| f as u64));
     whole.ok_or_else(|| D::Error::invalid_value(unexpected(&value), expected))
 }
@@ -282,9 +257,7 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
     match value {
         Value::Null => Unexpected::Unit,
         Value::Bool(b) => Unexpected::Bool(*b),
-        Value::Number(n) => n
-            .as_f64()
-            .map_or(Unexpected::Other("number"), Unexpected::Float),
+        Value::Number(n) => n.as_f64().map_or(Unexpected::Other("number"), Unexpected::Float),
         Value::String(s) => Unexpected::Str(s),
         Value::Array(_) => Unexpected::Seq,
         Value::Object(_) => Unexpected::Map,
@@ -294,16 +267,10 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
 /// Reads the shape.
 pub(super) fn parse(value: Value) -> Result<Configuration, ConfigError> {
     if !value.is_object() {
-        return Err(ConfigError::new(
-            "",
-            "the configuration is not a JSON object",
-        ));
+        return Err(ConfigError::new("", "the configuration is not a JSON object"));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        ConfigError::new(
-            if path == "." { String::new() } else { path },
-            error.inner().to_string(),
-        )
+        ConfigError::new(if path == "." { String::new() } else { path }, error.inner().to_string())
     })
 }

@@ -11,15 +11,8 @@ pub(super) struct Filter(Vec<Vec<Condition>>);
 
 #[derive(Clone, Debug)]
 enum Condition {
-    Exists {
-        path: JsonPath,
-        wanted: bool,
-    },
-    Compare {
-        path: JsonPath,
-        operator: Operator,
-        literal: Value,
-    },
+    Exists { path: JsonPath, wanted: bool },
+    Compare { path: JsonPath, operator: Operator, literal: Value },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,9 +27,7 @@ enum Operator {
 
 impl Filter {
     pub(super) fn holds(&self, value: &Value) -> bool {
-        self.0
-            .iter()
-            .any(|all| all.iter().all(|condition| condition.holds(value)))
+        self.0.iter().any(|all| all.iter().all(|condition| condition.holds(value)))
     }
 }
 
@@ -44,11 +35,7 @@ impl Condition {
     fn holds(&self, value: &Value) -> bool {
         match self {
             Self::Exists { path, wanted } => (path.find(value) != Found::Missing) == *wanted,
-            Self::Compare {
-                path,
-                operator,
-                literal,
-            } => match path.find(value) {
+            Self::Compare { path, operator, literal } => match path.find(value) {
                 Found::One(found) => operator.holds(found, literal),
                 _ => *operator == Operator::NotEqual,
             },
@@ -79,8 +66,9 @@ fn compare(left: &Value, right: &Value) -> Option<Ordering> {
     };
     match (left, right) {
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
-        (Value::Number(_), Value::Number(_) | Value::String(_))
-        | (Value::String(_), Value::Number(_)) => number(left)?.partial_cmp(&number(right)?),
+        (Value::Number(_), Value::Number(_) | Value::String(_)) | (Value::String(_), Value::Number(_)) => {
+            number(left)?.partial_cmp(&number(right)?)
+        }
         _ => (left == right).then_some(Ordering::Equal),
     }
 }
@@ -105,9 +93,7 @@ pub(super) fn parse(text: &str) -> Result<(Filter, &str), PathError> {
         } else if tail.is_empty() {
             return Err(PathError::Broken("a filter is not closed"));
         } else {
-            return Err(PathError::Unsupported(
-                "this kind of filter is not supported",
-            ));
+            return Err(PathError::Unsupported("this kind of filter is not supported"));
         }
     }
 }
@@ -115,13 +101,7 @@ pub(super) fn parse(text: &str) -> Result<(Filter, &str), PathError> {
 fn condition(text: &str) -> Result<(Condition, &str), PathError> {
     if let Some(path) = text.strip_prefix('!') {
         let (path, rest) = operand_or_unsupported(path.trim_start())?;
-        return Ok((
-            Condition::Exists {
-                path,
-                wanted: false,
-            },
-            rest,
-        ));
+        return Ok((Condition::Exists { path, wanted: false }, rest));
     }
     let (path, rest) = operand_or_unsupported(text)?;
     let rest = rest.trim_start();
@@ -136,25 +116,14 @@ fn condition(text: &str) -> Result<(Condition, &str), PathError> {
     for (sign, operator) in operators {
         if let Some(value) = rest.strip_prefix(sign) {
             let (literal, rest) = literal(value.trim_start())?;
-            return Ok((
-                Condition::Compare {
-                    path,
-                    operator,
-                    literal,
-                },
-                rest,
-            ));
+            return Ok((Condition::Compare { path, operator, literal }, rest));
         }
     }
     Ok((Condition::Exists { path, wanted: true }, rest))
 }
 
 fn operand_or_unsupported(text: &str) -> Result<(JsonPath, &str), PathError> {
-    if text.starts_with('@') {
-        operand(text)
-    } else {
-        Err(PathError::Unsupported("a filter must begin with `@`"))
-    }
+    if text.starts_with('@') { operand(text) } else { Err(PathError::Unsupported("a filter must begin with `@`")) }
 }
 
 fn literal(text: &str) -> Result<(Value, &str), PathError> {
@@ -162,14 +131,10 @@ fn literal(text: &str) -> Result<(Value, &str), PathError> {
         let (content, rest) = quoted(text)?;
         return Ok((Value::String(content), rest));
     }
-    let end = text
-        .find(|c: char| ")&| ".contains(c))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| ")&| ".contains(c)).unwrap_or(text.len());
     let (word, rest) = text.split_at_checked(end).unwrap_or((text, ""));
     match serde_json::from_str::<Value>(word) {
         Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => Ok((value, rest)),
-        _ => Err(PathError::Unsupported(
-            "a filter can compare with texts, numbers, true, false and null only",
-        )),
+        _ => Err(PathError::Unsupported("a filter can compare with texts, numbers, true, false and null only")),
     }
 }

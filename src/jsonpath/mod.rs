@@ -72,13 +72,7 @@ impl JsonPath {
     /// # Errors
     /// See [`PathError`].
     pub fn parse_claim(text: &str) -> Result<Self, PathError> {
-        if text.starts_with('$') {
-            parse::path(text)
-        } else {
-            Ok(Self {
-                steps: vec![Step::Child(text.to_owned())],
-            })
-        }
+        if text.starts_with('$') { parse::path(text) } else { Ok(Self { steps: vec![Step::Child(text.to_owned())] }) }
     }
 
     /// What the path finds in a document.
@@ -97,10 +91,7 @@ impl JsonPath {
                 found = found.into_iter().flat_map(with_all_below).collect();
                 descend = false;
             }
-            found = found
-                .into_iter()
-                .flat_map(|value| step.apply(value))
-                .collect();
+            found = found.into_iter().flat_map(|value| step.apply(value)).collect();
         }
         match (definite, found.first()) {
             (true, Some(value)) => Found::One(value),
@@ -122,10 +113,9 @@ impl Step {
     fn apply<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
         match (self, value) {
             (Self::Child(name), Value::Object(members)) => members.get(name).into_iter().collect(),
-            (Self::Indexes(indexes), Value::Array(items)) => indexes
-                .iter()
-                .filter_map(|i| items.get(position(*i, items.len())?))
-                .collect(),
+            (Self::Indexes(indexes), Value::Array(items)) => {
+                indexes.iter().filter_map(|i| items.get(position(*i, items.len())?)).collect()
+            }
             (Self::Slice(from, to), Value::Array(items)) => {
                 let bound = |i: i64| position(i, items.len()).unwrap_or(0);
                 let from = from.map_or(0, bound);
@@ -133,9 +123,7 @@ impl Step {
                 items.iter().take(to).skip(from).collect()
             }
             (Self::Wildcard, _) => children(value),
-            (Self::Filter(filter), Value::Array(items)) => {
-                items.iter().filter(|v| filter.holds(v)).collect()
-            }
+            (Self::Filter(filter), Value::Array(items)) => items.iter().filter(|v| filter.holds(v)).collect(),
             (Self::Filter(filter), Value::Object(_)) if filter.holds(value) => vec![value],
             _ => Vec::new(),
         }
@@ -189,14 +177,8 @@ mod tests {
             "list": [{"n": "g", "k": 1}, {"n": "h"}], "cognito:groups": ["c"]});
         assert_eq!(all("a.b", &claims), json!({"one": "x"}));
         assert_eq!(all("$['a.b']", &claims), json!({"one": "flat"}));
-        assert_eq!(
-            all("a.my-app.roles", &claims),
-            json!({"one": ["ops", "dev"]})
-        );
-        assert_eq!(
-            all("$.a[\"my-app\"].roles[-1]", &claims),
-            json!({"one": "dev"})
-        );
+        assert_eq!(all("a.my-app.roles", &claims), json!({"one": ["ops", "dev"]}));
+        assert_eq!(all("$.a[\"my-app\"].roles[-1]", &claims), json!({"one": "dev"}));
         assert_eq!(all("n[1:]", &claims), json!([2, 3]));
         assert_eq!(all("n[:-1]", &claims), json!([1, 2]));
         assert_eq!(all("n[0,2]", &claims), json!([1, 3]));
@@ -206,17 +188,8 @@ mod tests {
         assert_eq!(all("$.list[?(@.k == 1)].n", &claims), json!(["g"]));
         assert_eq!(all("$.list[?(@.k)].n", &claims), json!(["g"]));
         assert_eq!(all("$.list[?(!@.k)].n", &claims), json!(["h"]));
-        assert_eq!(
-            all(
-                "$.list[?(@.n == 'g' && @.k != 2 || @.n == \"z\")].n",
-                &claims
-            ),
-            json!(["g"])
-        );
-        assert_eq!(
-            all("$.a['my-app'].roles[?(@ == 'ops')]", &claims),
-            json!(["ops"])
-        );
+        assert_eq!(all("$.list[?(@.n == 'g' && @.k != 2 || @.n == \"z\")].n", &claims), json!(["g"]));
+        assert_eq!(all("$.a['my-app'].roles[?(@ == 'ops')]", &claims), json!(["ops"]));
         assert_eq!(all("$.n[?(@ > 1)]", &claims), json!([2, 3]));
         assert_eq!(all("a.x", &claims), json!("missing"));
         assert_eq!(all("a.b.c", &claims), json!("missing"));
@@ -226,37 +199,13 @@ mod tests {
 
     #[test]
     fn broken_and_unsupported_paths_are_told_apart() {
-        for path in [
-            "",
-            "$.[",
-            "$.",
-            "$a",
-            "@type",
-            "my dept",
-            "a.",
-            "a[",
-            "a['x",
-            "a[?(@ == 'x')",
-            "a[x]",
-            "$..",
-            "a]",
-        ] {
-            assert!(
-                matches!(JsonPath::parse(path), Err(PathError::Broken(_))),
-                "{path}"
-            );
+        for path in
+            ["", "$.[", "$.", "$a", "@type", "my dept", "a.", "a[", "a['x", "a[?(@ == 'x')", "a[x]", "$..", "a]"]
+        {
+            assert!(matches!(JsonPath::parse(path), Err(PathError::Broken(_))), "{path}");
         }
-        for path in [
-            "$.length()",
-            "a['x','y']",
-            "a[?(@ =~ /x/)]",
-            "a[?(@.x in ['y'])]",
-            "a[0:4:2]",
-        ] {
-            assert!(
-                matches!(JsonPath::parse(path), Err(PathError::Unsupported(_))),
-                "{path}"
-            );
+        for path in ["$.length()", "a['x','y']", "a[?(@ =~ /x/)]", "a[?(@.x in ['y'])]", "a[0:4:2]"] {
+            assert!(matches!(JsonPath::parse(path), Err(PathError::Unsupported(_))), "{path}");
         }
     }
 }

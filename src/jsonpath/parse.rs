@@ -21,11 +21,7 @@ fn tail(mut rest: &str, steps: &mut Vec<Step>) -> Result<(), PathError> {
     while !rest.is_empty() {
         rest = if let Some(below) = rest.strip_prefix("..") {
             steps.push(Step::Descend);
-            if below.starts_with('[') {
-                bracket(below, steps)?
-            } else {
-                property(below, steps)?
-            }
+            if below.starts_with('[') { bracket(below, steps)? } else { property(below, steps)? }
         } else if let Some(name) = rest.strip_prefix('.') {
             property(name, steps)?
         } else {
@@ -43,38 +39,26 @@ fn property<'a>(text: &'a str, steps: &mut Vec<Step>) -> Result<&'a str, PathErr
         return Err(PathError::Unsupported("functions are not supported"));
     }
     if name.is_empty() || rest.starts_with([' ', ']']) {
-        return Err(PathError::Broken(
-            "a name is missing, or has a space or `]` in it",
-        ));
+        return Err(PathError::Broken("a name is missing, or has a space or `]` in it"));
     }
-    steps.push(if name == "*" {
-        Step::Wildcard
-    } else {
-        Step::Child(name.to_owned())
-    });
+    steps.push(if name == "*" { Step::Wildcard } else { Step::Child(name.to_owned()) });
     Ok(rest)
 }
 
 fn bracket<'a>(text: &'a str, steps: &mut Vec<Step>) -> Result<&'a str, PathError> {
-    let inner = text
-        .strip_prefix('[')
-        .ok_or(PathError::Broken("expected `.` or `[`"))?
-        .trim_start();
+    let inner = text.strip_prefix('[').ok_or(PathError::Broken("expected `.` or `[`"))?.trim_start();
     if inner.starts_with(['\'', '"']) {
         let (name, rest) = quoted(inner)?;
         steps.push(Step::Child(name));
         return match rest.trim_start() {
-            rest if rest.starts_with(',') => Err(PathError::Unsupported(
-                "several names in one bracket are not supported",
-            )),
+            rest if rest.starts_with(',') => {
+                Err(PathError::Unsupported("several names in one bracket are not supported"))
+            }
             rest => rest.strip_prefix(']').ok_or(NOT_CLOSED),
         };
     }
     if let Some(condition) = inner.strip_prefix('?') {
-        let condition = condition
-            .trim_start()
-            .strip_prefix('(')
-            .ok_or(PathError::Broken("a filter needs `(`"))?;
+        let condition = condition.trim_start().strip_prefix('(').ok_or(PathError::Broken("a filter needs `(`"))?;
         let (filter, rest): (Filter, &str) = filter::parse(condition)?;
         steps.push(Step::Filter(filter));
         return rest.trim_start().strip_prefix(']').ok_or(NOT_CLOSED);
@@ -85,33 +69,20 @@ fn bracket<'a>(text: &'a str, steps: &mut Vec<Step>) -> Result<&'a str, PathErro
 }
 
 fn indexes(text: &str) -> Result<Step, PathError> {
-    let number = |s: &str| {
-        s.trim()
-            .parse::<i64>()
-            .map_err(|_| PathError::Broken("an index is not a number"))
-    };
+    let number = |s: &str| s.trim().parse::<i64>().map_err(|_| PathError::Broken("an index is not a number"));
     if text == "*" {
         return Ok(Step::Wildcard);
     }
     if let Some((from, to)) = text.split_once(':') {
         if to.contains(':') {
-            return Err(PathError::Unsupported(
-                "slices with a step are not supported",
-            ));
+            return Err(PathError::Unsupported("slices with a step are not supported"));
         }
         let bound = |s: &str| {
-            if s.trim().is_empty() {
-                Ok(None)
-            } else {
-                number(s).map(Some)
-            }
+            if s.trim().is_empty() { Ok(None) } else { number(s).map(Some) }
         };
         return Ok(Step::Slice(bound(from)?, bound(to)?));
     }
-    text.split(',')
-        .map(number)
-        .collect::<Result<_, _>>()
-        .map(Step::Indexes)
+    text.split(',').map(number).collect::<Result<_, _>>().map(Step::Indexes)
 }
 
 /// A quoted text at the start, and what follows it.
@@ -132,14 +103,10 @@ pub(super) fn quoted(text: &str) -> Result<(String, &str), PathError> {
 /// A path inside a filter: from `@` to the next character that cannot belong to it.
 pub(super) fn operand(text: &str) -> Result<(JsonPath, &str), PathError> {
     let mut steps = Vec::new();
-    let mut rest = text
-        .strip_prefix('@')
-        .ok_or(PathError::Broken("expected `@`"))?;
+    let mut rest = text.strip_prefix('@').ok_or(PathError::Broken("expected `@`"))?;
     loop {
         rest = if let Some(name) = rest.strip_prefix('.') {
-            let end = name
-                .find(|c: char| ".[]()=!<>&|, ".contains(c))
-                .unwrap_or(name.len());
+            let end = name.find(|c: char| ".[]()=!<>&|, ".contains(c)).unwrap_or(name.len());
             let (name, rest) = name.split_at_checked(end).unwrap_or((name, ""));
             if rest.starts_with('(') {
                 return Err(PathError::Unsupported("functions are not supported"));

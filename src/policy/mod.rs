@@ -46,10 +46,7 @@ impl fmt::Display for Warning {
 /// # Errors
 /// Something could be read in two ways, or not at all. What can only grant nothing is a warning.
 pub fn compile(policy: &Policy) -> Result<(Table, Vec<Warning>), PolicyError> {
-    let mut compiler = Compiler {
-        table: Table::default(),
-        warnings: Vec::new(),
-    };
+    let mut compiler = Compiler { table: Table::default(), warnings: Vec::new() };
     compiler.rules(&policy.mapping_rules)?;
     compiler.roles(&policy.roles)?;
     compiler.groups(&policy.groups)?;
@@ -61,25 +58,15 @@ pub fn compile(policy: &Policy) -> Result<(Table, Vec<Warning>), PolicyError> {
 }
 
 fn error(path: String, reason: impl Into<String>) -> PolicyError {
-    PolicyError {
-        path,
-        reason: reason.into(),
-    }
+    PolicyError { path, reason: reason.into() }
 }
 
 /// Refuses an id that stands twice in a list.
-fn unique<'a>(
-    list: &str,
-    field: &str,
-    ids: impl Iterator<Item = &'a str>,
-) -> Result<(), PolicyError> {
+fn unique<'a>(list: &str, field: &str, ids: impl Iterator<Item = &'a str>) -> Result<(), PolicyError> {
     let mut seen = BTreeSet::new();
     for (number, id) in ids.enumerate() {
         if !seen.insert(id) {
-            return Err(error(
-                format!("{list}[{number}].{field}"),
-                format!("`{id}` stands twice"),
-            ));
+            return Err(error(format!("{list}[{number}].{field}"), format!("`{id}` stands twice")));
         }
     }
     Ok(())
@@ -92,41 +79,25 @@ struct Compiler {
 
 impl Compiler {
     fn warn(&mut self, path: String, reason: impl Into<String>) {
-        self.warnings.push(Warning {
-            path,
-            reason: reason.into(),
-        });
+        self.warnings.push(Warning { path, reason: reason.into() });
     }
 
     fn rules(&mut self, rules: &[Rule]) -> Result<(), PolicyError> {
-        unique(
-            "mappingRules",
-            "mappingRuleId",
-            rules.iter().map(|r| &*r.mapping_rule_id),
-        )?;
+        unique("mappingRules", "mappingRuleId", rules.iter().map(|r| &*r.mapping_rule_id))?;
         for (number, rule) in rules.iter().enumerate() {
             let path = format!("mappingRules[{number}].claimName");
             let claim = match JsonPath::parse(&rule.claim_name) {
                 Ok(claim) => Some(claim),
                 Err(PathError::Broken(reason)) => {
-                    self.warn(
-                        path,
-                        format!("`{}` never finds a claim: {reason}", rule.claim_name),
-                    );
+                    self.warn(path, format!("`{}` never finds a claim: {reason}", rule.claim_name));
                     None
                 }
                 Err(PathError::Unsupported(reason)) => {
                     return Err(error(path, format!("`{}`: {reason}", rule.claim_name)));
                 }
             };
-            let owner = self
-                .table
-                .owner_or_new(OwnerType::MappingRule, &rule.mapping_rule_id);
-            self.table.add_rule(MappingRule {
-                owner,
-                claim,
-                value: rule.claim_value.clone(),
-            });
+            let owner = self.table.owner_or_new(OwnerType::MappingRule, &rule.mapping_rule_id);
+            self.table.add_rule(MappingRule { owner, claim, value: rule.claim_value.clone() });
         }
         Ok(())
     }
@@ -136,10 +107,7 @@ impl Compiler {
         let mut numbers = Vec::new();
         for (number, id) in ids.iter().enumerate() {
             if kind == OwnerType::MappingRule && self.table.find(kind, id).is_none() {
-                self.warn(
-                    format!("{path}[{number}]"),
-                    format!("there is no mapping rule `{id}`"),
-                );
+                self.warn(format!("{path}[{number}]"), format!("there is no mapping rule `{id}`"));
                 continue;
             }
             numbers.push(self.table.owner_or_new(kind, id));
@@ -206,11 +174,7 @@ impl Compiler {
                 ("clients", OwnerType::Client, &tenant.clients),
                 ("groups", OwnerType::Group, &tenant.groups),
                 ("roles", OwnerType::Role, &tenant.roles),
-                (
-                    "mappingRules",
-                    OwnerType::MappingRule,
-                    &tenant.mapping_rules,
-                ),
+                ("mappingRules", OwnerType::MappingRule, &tenant.mapping_rules),
             ] {
                 for member in self.members(&format!("{path}.{field}"), kind, ids) {
                     if let Some(member) = self.table.owner_mut(member) {
@@ -227,32 +191,20 @@ impl Compiler {
             (Some(id), None) => Some(id),
             (None, Some(_)) => None,
             (Some(_), Some(_)) => {
-                return Err(error(
-                    path.into(),
-                    "has both resourceId and resourcePropertyName",
-                ));
+                return Err(error(path.into(), "has both resourceId and resourcePropertyName"));
             }
             (None, None) => {
-                return Err(error(
-                    path.into(),
-                    "has neither resourceId nor resourcePropertyName",
-                ));
+                return Err(error(path.into(), "has neither resourceId nor resourcePropertyName"));
             }
         };
         let Some(kind) = OwnerType::named(&grant.owner_type) else {
-            self.warn(
-                format!("{path}.ownerType"),
-                format!("`{}` is not known; it grants nothing", grant.owner_type),
-            );
+            self.warn(format!("{path}.ownerType"), format!("`{}` is not known; it grants nothing", grant.owner_type));
             return Ok(());
         };
         if kind == OwnerType::MappingRule && self.table.find(kind, &grant.owner_id).is_none() {
             self.warn(
                 format!("{path}.ownerId"),
-                format!(
-                    "there is no mapping rule `{}`; it grants nothing",
-                    grant.owner_id
-                ),
+                format!("there is no mapping rule `{}`; it grants nothing", grant.owner_id),
             );
             return Ok(());
         }
@@ -269,27 +221,18 @@ impl Compiler {
                 Some(permission) => permissions |= permission.bit(),
                 None => self.warn(
                     format!("{path}.permissionTypes[{number}]"),
-                    format!(
-                        "`{name}` is not known on {}; it grants nothing",
-                        resource.name()
-                    ),
+                    format!("`{name}` is not known on {}; it grants nothing", resource.name()),
                 ),
             }
         }
         if permissions == 0 {
-            self.warn(
-                format!("{path}.permissionTypes"),
-                "has no known permission; it grants nothing",
-            );
+            self.warn(format!("{path}.permissionTypes"), "has no known permission; it grants nothing");
             return Ok(());
         }
         let owner = self.table.owner_or_new(kind, &grant.owner_id);
         let is_task = resource.name() == "USER_TASK";
         if id.is_none() && !is_task {
-            self.warn(
-                format!("{path}.resourcePropertyName"),
-                "counts for USER_TASK only; it grants nothing",
-            );
+            self.warn(format!("{path}.resourcePropertyName"), "counts for USER_TASK only; it grants nothing");
             return Ok(());
         }
         if id.is_some_and(String::is_empty) {

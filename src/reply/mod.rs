@@ -52,37 +52,20 @@ pub fn refuse(reason: Reason, path: &[u8], explain: bool) -> Reply {
     if explain {
         headers.push((REASON_HEADER, reason.code().to_owned()));
     }
-    Reply {
-        status,
-        grpc_status: reason.grpc_status(),
-        headers,
-        body: body.to_string(),
-    }
+    Reply { status, grpc_status: reason.grpc_status(), headers, body: body.to_string() }
 }
 
 /// Title and detail. The cluster writes the titles of its own refusals in capitals and those of its
 /// security chain as HTTP does.
 fn class(reason: Reason) -> (&'static str, &'static str) {
     match reason {
-        Reason::CredentialAmbiguous => (
-            "Bad Request",
-            "The request must carry exactly one credential.",
-        ),
-        Reason::PathAmbiguous => (
-            "Bad Request",
-            "The request path can be read in more than one way.",
-        ),
+        Reason::CredentialAmbiguous => ("Bad Request", "The request must carry exactly one credential."),
+        Reason::PathAmbiguous => ("Bad Request", "The request path can be read in more than one way."),
         Reason::BodyUnreadable => ("Bad Request", "The request body must be one JSON object."),
         _ => match reason.status() {
             401 => ("Unauthorized", "A valid access token is required."),
-            403 => (
-                "FORBIDDEN",
-                "The caller is not permitted to perform this operation.",
-            ),
-            _ => (
-                "Service Unavailable",
-                "The request cannot be decided at the moment.",
-            ),
+            403 => ("FORBIDDEN", "The caller is not permitted to perform this operation."),
+            _ => ("Service Unavailable", "The request cannot be decided at the moment."),
         },
     }
 }
@@ -108,25 +91,14 @@ mod tests {
         assert_eq!(body["title"], "FORBIDDEN");
         assert_eq!(body["instance"], "/v2/x");
         assert!(!reply.body.contains("resource_not_granted") && !reply.body.contains("secret"));
-        assert_eq!(
-            reply.headers,
-            [("content-type", "application/problem+json".to_owned())]
-        );
+        assert_eq!(reply.headers, [("content-type", "application/problem+json".to_owned())]);
     }
 
     #[test]
     fn the_reason_is_shown_where_asked_for() {
         let reply = refuse(Reason::TokenExpired, b"/\"\xff", true);
-        assert!(
-            reply
-                .headers
-                .contains(&(REASON_HEADER, "token_expired".into()))
-        );
-        assert!(
-            reply
-                .headers
-                .contains(&("www-authenticate", "Bearer error=\"invalid_token\"".into()))
-        );
+        assert!(reply.headers.contains(&(REASON_HEADER, "token_expired".into())));
+        assert!(reply.headers.contains(&("www-authenticate", "Bearer error=\"invalid_token\"".into())));
         assert!(serde_json::from_str::<serde_json::Value>(&reply.body).is_ok());
     }
 
@@ -137,11 +109,7 @@ mod tests {
             assert!(reply.status >= 400 && reply.grpc_status > 0, "{reason:?}");
             assert_eq!(
                 reply.headers.len(),
-                if matches!(reply.status, 401) || reason == Reason::CredentialAmbiguous {
-                    2
-                } else {
-                    1
-                }
+                if matches!(reply.status, 401) || reason == Reason::CredentialAmbiguous { 2 } else { 1 }
             );
         }
     }

@@ -125,25 +125,12 @@ impl CaseRequest {
             None => None,
             Some(BodySource::Json(value)) => Some(value.to_string().into_bytes()),
             Some(BodySource::Raw(text)) => Some(text.into_bytes()),
-            Some(BodySource::Base64(text)) => Some(
-                STANDARD
-                    .decode(text)
-                    .map_err(|e| format!("bodyBase64: {e}"))?,
-            ),
+            Some(BodySource::Base64(text)) => Some(STANDARD.decode(text).map_err(|e| format!("bodyBase64: {e}"))?),
         };
-        if body.is_some()
-            && !headers
-                .iter()
-                .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-        {
+        if body.is_some() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             headers.push(("content-type".into(), "application/json".into()));
         }
-        Ok(Self {
-            method,
-            path,
-            headers,
-            body,
-        })
+        Ok(Self { method, path, headers, body })
     }
 }
 
@@ -152,8 +139,7 @@ pub(super) fn parse(value: Value) -> Result<Case, String> {
     if value.pointer("/request/grpc").is_some() {
         return Err("request.grpc: gRPC requests cannot be judged by this version".into());
     }
-    let file: CaseFile = serde_path_to_error::deserialize(value)
-        .map_err(|e| format!("{}: {}", e.path(), e.inner()))?;
+    let file: CaseFile = serde_path_to_error::deserialize(value).map_err(|e| format!("{}: {}", e.path(), e.inner()))?;
     let caller = match (file.principal, file.claims, file.token) {
         (None, None, None) => Caller::Nobody,
         (Some(principal), None, None) => principal.caller()?,
@@ -161,14 +147,7 @@ pub(super) fn parse(value: Value) -> Result<Case, String> {
         (None, None, Some(token)) => Caller::Token(token),
         _ => return Err("a case has at most one of principal, claims and token".into()),
     };
-    let RequestFile {
-        method,
-        path,
-        headers,
-        body,
-        raw_body,
-        body_base64,
-    } = file.request;
+    let RequestFile { method, path, headers, body, raw_body, body_base64 } = file.request;
     let body = match (body, raw_body, body_base64) {
         (None, None, None) => None,
         (Some(value), None, None) => Some(BodySource::Json(value)),
@@ -178,18 +157,10 @@ pub(super) fn parse(value: Value) -> Result<Case, String> {
     };
     let headers = headers.into_iter().flat_map(|(name, value)| match value {
         HeaderFile::One(value) => vec![(name, value)],
-        HeaderFile::Many(values) => values
-            .into_iter()
-            .map(|value| (name.clone(), value))
-            .collect(),
+        HeaderFile::Many(values) => values.into_iter().map(|value| (name.clone(), value)).collect(),
     });
     let request = CaseRequest::new(method, path, headers.collect(), body)?;
-    Ok(Case {
-        name: file.name,
-        caller,
-        request,
-        expect: file.expect,
-    })
+    Ok(Case { name: file.name, caller, request, expect: file.expect })
 }
 
 impl PrincipalFile {
@@ -199,10 +170,6 @@ impl PrincipalFile {
             (None, Some(id)) => Subject::Client(id),
             _ => return Err("principal: must have exactly one of username and clientId".into()),
         };
-        Ok(Caller::Principal {
-            subject,
-            groups: self.groups,
-            claims: Value::Object(self.claims),
-        })
+        Ok(Caller::Principal { subject, groups: self.groups, claims: Value::Object(self.claims) })
     }
 }

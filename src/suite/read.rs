@@ -40,9 +40,7 @@ pub fn document(path: &Path) -> Result<Value, SuiteError> {
         return json::parse(&bytes).map_err(|e| error(path.display(), e));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| error(path.display(), "not UTF-8"))?;
-    serde_saphyr::from_str::<Strict>(text)
-        .map(|strict| strict.0)
-        .map_err(|e| error(path.display(), e))
+    serde_saphyr::from_str::<Strict>(text).map(|strict| strict.0).map_err(|e| error(path.display(), e))
 }
 
 /// A plugin configuration over the defaults: what a suite may leave out is filled in.
@@ -52,26 +50,14 @@ pub fn configuration(given: Map<String, Value>, policy: Option<Value>) -> Value 
     whole.insert("version".into(), json!(1));
     whole.insert("name".into(), json!("suite"));
     whole.insert("policy".into(), json!({}));
-    whole.insert(
-        "issuers".into(),
-        json!([{ "issuer": "https://issuer.example", "audiences": ["orchestration-api"] }]),
-    );
+    whole.insert("issuers".into(), json!([{ "issuer": "https://issuer.example", "audiences": ["orchestration-api"] }]));
     whole.extend(given);
     whole.extend(policy.map(|policy| ("policy".to_owned(), policy)));
     let placeholder: Value = serde_json::from_str(PLACEHOLDER_JWK).unwrap_or_default();
-    for issuer in whole
-        .get_mut("issuers")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
+    for issuer in whole.get_mut("issuers").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(issuer) = issuer.as_object_mut() {
-            issuer
-                .entry("jwks")
-                .or_insert_with(|| json!({ "inline": { "keys": [placeholder.clone()] } }));
-            issuer
-                .entry("audiences")
-                .or_insert_with(|| json!(["orchestration-api"]));
+            issuer.entry("jwks").or_insert_with(|| json!({ "inline": { "keys": [placeholder.clone()] } }));
+            issuer.entry("audiences").or_insert_with(|| json!(["orchestration-api"]));
         }
     }
     Value::Object(whole)
@@ -99,9 +85,7 @@ pub fn read(path: &Path) -> Result<Suite, SuiteError> {
     };
     let policy = match file.remove("policy") {
         None => None,
-        Some(Value::String(name)) => Some(document(
-            &path.parent().unwrap_or(Path::new("")).join(name),
-        )?),
+        Some(Value::String(name)) => Some(document(&path.parent().unwrap_or(Path::new("")).join(name))?),
         Some(policy) => Some(policy),
     };
     let given = match file.remove("config") {
@@ -109,50 +93,25 @@ pub fn read(path: &Path) -> Result<Suite, SuiteError> {
         Some(Value::Object(given)) => given,
         Some(_) => return Err(error(place, "config: must be an object")),
     };
-    let now = file.remove("now").map(|v| {
-        v.as_str()
-            .and_then(instant)
-            .ok_or("now: must be a time of RFC 3339")
-    });
+    let now = file.remove("now").map(|v| v.as_str().and_then(instant).ok_or("now: must be a time of RFC 3339"));
     let now = now.transpose().map_err(|e| error(&place, e))?;
     let Some(Value::Array(cases)) = file.remove("cases") else {
         return Err(error(place, "cases: must be a list"));
     };
     if let Some(name) = file.keys().next() {
-        return Err(error(
-            place,
-            format_args!("{name}: unknown field; a suite has policy, config, now and cases"),
-        ));
+        return Err(error(place, format_args!("{name}: unknown field; a suite has policy, config, now and cases")));
     }
     let read_case = |(number, value): (usize, Value)| {
-        let name = value
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or("")
-            .to_owned();
+        let name = value.get("name").and_then(Value::as_str).unwrap_or("").to_owned();
         case::parse(value).map_err(|e| error(&place, format_args!("cases[{number}] {name:?}: {e}")))
     };
-    let cases = cases
-        .into_iter()
-        .enumerate()
-        .map(read_case)
-        .collect::<Result<_, _>>()?;
+    let cases = cases.into_iter().enumerate().map(read_case).collect::<Result<_, _>>()?;
     let configuration = configuration(given, policy);
-    let (plan, warnings) =
-        config::read(configuration.to_string().as_bytes()).map_err(|e| error(&place, e))?;
-    Ok(Suite {
-        name: path.display().to_string(),
-        configuration,
-        plan: Rc::new(plan),
-        warnings,
-        now,
-        cases,
-    })
+    let (plan, warnings) = config::read(configuration.to_string().as_bytes()).map_err(|e| error(&place, e))?;
+    Ok(Suite { name: path.display().to_string(), configuration, plan: Rc::new(plan), warnings, now, cases })
 }
 
 /// A time of RFC 3339, in seconds since 1970.
 pub(crate) fn instant(text: &str) -> Option<UnixSeconds> {
-    chrono::DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|time| time.timestamp())
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp())
 }

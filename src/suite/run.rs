@@ -35,71 +35,36 @@ pub fn run(suite: &Suite, now: UnixSeconds) -> impl Iterator<Item = Verdict<'_>>
 /// Whether an explanation has every member that is expected of it.
 #[must_use]
 pub fn includes(actual: &Value, expected: &Map<String, Value>) -> bool {
-    expected
-        .iter()
-        .all(|(name, expected)| match (actual.get(name), expected) {
-            (Some(actual @ Value::Object(_)), Value::Object(expected)) => {
-                includes(actual, expected)
-            }
-            (Some(actual), expected) => actual == expected,
-            (None, _) => false,
-        })
+    expected.iter().all(|(name, expected)| match (actual.get(name), expected) {
+        (Some(actual @ Value::Object(_)), Value::Object(expected)) => includes(actual, expected),
+        (Some(actual), expected) => actual == expected,
+        (None, _) => false,
+    })
 }
 
 /// Decides one request.
 #[must_use]
-pub fn decide(
-    plan: &Rc<Plan>,
-    caller: &Caller,
-    request: &CaseRequest,
-    now: UnixSeconds,
-) -> Decision {
+pub fn decide(plan: &Rc<Plan>, caller: &Caller, request: &CaseRequest, now: UnixSeconds) -> Decision {
     let credential = match (caller, plan.credentials.first()) {
-        (Caller::Token(token), Some(source)) => {
-            Some((source.name.clone(), header_value(&source.prefix, token)))
-        }
+        (Caller::Token(token), Some(source)) => Some((source.name.clone(), header_value(&source.prefix, token))),
         _ => None,
     };
     let headers: Vec<(Vec<u8>, Vec<u8>)> = request
         .headers
         .iter()
         .chain(&credential)
-        .map(|(name, value)| {
-            (
-                name.to_ascii_lowercase().into_bytes(),
-                value.clone().into_bytes(),
-            )
-        })
+        .map(|(name, value)| (name.to_ascii_lowercase().into_bytes(), value.clone().into_bytes()))
         .collect();
-    let headers: Vec<(&[u8], &[u8])> = headers
-        .iter()
-        .map(|(name, value)| (&**name, &**value))
-        .collect();
-    let head = Request {
-        method: request.method.as_bytes(),
-        path: request.path.as_bytes(),
-        headers: &headers,
-    };
+    let headers: Vec<(&[u8], &[u8])> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let head = Request { method: request.method.as_bytes(), path: request.path.as_bytes(), headers: &headers };
     let step = match caller {
         Caller::Nobody | Caller::Token(_) => {
             let mut tokens = Tokens::default();
-            plan.judge(
-                &head,
-                &mut Surroundings {
-                    now,
-                    signatures: &PureRust,
-                    tokens: &mut tokens,
-                },
-            )
+            plan.judge(&head, &mut Surroundings { now, signatures: &PureRust, tokens: &mut tokens })
         }
-        Caller::Principal {
-            subject,
-            groups,
-            claims,
-        } => plan.judge_as(
-            Ok(Identity::assumed(subject.clone(), groups.clone(), claims)),
-            &head,
-        ),
+        Caller::Principal { subject, groups, claims } => {
+            plan.judge_as(Ok(Identity::assumed(subject.clone(), groups.clone(), claims)), &head)
+        }
         Caller::Claims(claims) => plan.judge_as(identity(plan, claims), &head),
     };
     match step {
@@ -125,10 +90,7 @@ fn identity(plan: &Plan, claims: &Value) -> Result<Identity, Refused> {
         Some(name) => name.as_str().and_then(|name| plan.issuers.named(name)),
         None => plan.issuers.only(),
     };
-    let unknown = Refused {
-        reason: Reason::IssuerUnknown,
-        detail: "iss is missing or none of the configured issuers",
-    };
+    let unknown = Refused { reason: Reason::IssuerUnknown, detail: "iss is missing or none of the configured issuers" };
     Identity::assumed_from_claims(claims, issuer.ok_or(unknown)?)
 }
 

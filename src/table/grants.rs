@@ -53,27 +53,18 @@ impl Grants {
     /// Whether the permission is held on `*`.
     #[must_use]
     pub fn on_all(&self, resource: ResourceType, permission: Permission) -> bool {
-        self.0
-            .get(&resource)
-            .is_some_and(|g| g.all & permission.bit() != 0)
+        self.0.get(&resource).is_some_and(|g| g.all & permission.bit() != 0)
     }
 
     /// Whether the permission is held by a property of the resource.
     #[must_use]
     pub fn on_property(&self, resource: ResourceType, permission: Permission) -> bool {
-        self.0
-            .get(&resource)
-            .is_some_and(|g| g.property & permission.bit() != 0)
+        self.0.get(&resource).is_some_and(|g| g.property & permission.bit() != 0)
     }
 
     /// The id, where the permission is held on exactly this one.
     #[must_use]
-    pub fn on_id(
-        &self,
-        resource: ResourceType,
-        permission: Permission,
-        id: &str,
-    ) -> Option<Rc<str>> {
+    pub fn on_id(&self, resource: ResourceType, permission: Permission, id: &str) -> Option<Rc<str>> {
         let (id, permissions) = self.0.get(&resource)?.ids.get_key_value(id)?;
         (permissions & permission.bit() != 0).then(|| Rc::clone(id))
     }
@@ -81,14 +72,7 @@ impl Grants {
     /// The first id on which the permission is held.
     #[must_use]
     pub fn on_some_id(&self, resource: ResourceType, permission: Permission) -> Option<Rc<str>> {
-        let grants = self
-            .0
-            .get(&resource)
-            .filter(|g| g.some & permission.bit() != 0)?;
-        grants
-            .ids
-            .iter()
-            .find(|(_, p)| **p & permission.bit() != 0)
-            .map(|(id, _)| Rc::clone(id))
+        let grants = self.0.get(&resource).filter(|g| g.some & permission.bit() != 0)?;
+        grants.ids.iter().find(|(_, p)| **p & permission.bit() != 0).map(|(id, _)| Rc::clone(id))
     }
 }

@@ -30,13 +30,7 @@ pub enum OwnerType {
 
 impl OwnerType {
     /// All owner types.
-    pub const ALL: [Self; 5] = [
-        Self::User,
-        Self::Client,
-        Self::Group,
-        Self::Role,
-        Self::MappingRule,
-    ];
+    pub const ALL: [Self; 5] = [Self::User, Self::Client, Self::Group, Self::Role, Self::MappingRule];
 
     /// The name in an authorization.
     #[must_use]
@@ -130,10 +124,7 @@ impl Table {
         }
         let number = OwnerNumber(self.owners.len());
         let id: Rc<str> = id.into();
-        self.index
-            .entry(kind)
-            .or_default()
-            .insert(Rc::clone(&id), number);
+        self.index.entry(kind).or_default().insert(Rc::clone(&id), number);
         self.owners.push(Owner {
             kind,
             id,
@@ -179,11 +170,8 @@ impl Table {
                 owner.kind, owner.id, owner.tenants, owner.grants
             ));
         }
-        let mut rules: Vec<String> = self
-            .rules
-            .iter()
-            .map(|r| format!("{:?} {:?} {:?}\n", id(&r.owner), r.claim, r.value))
-            .collect();
+        let mut rules: Vec<String> =
+            self.rules.iter().map(|r| format!("{:?} {:?} {:?}\n", id(&r.owner), r.claim, r.value)).collect();
         rules.sort_unstable();
         rules.iter().for_each(|rule| digest.update(rule));
         let mut text = String::from("sha256:");

@@ -38,21 +38,10 @@ unsafe extern "C" {
     fn proxy_log(level: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
-    fn proxy_get_buffer_bytes(
-        kind: u32,
-        start: usize,
-        max: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
+    fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
-    fn proxy_set_property(
-        path: *const u8,
-        path_size: usize,
-        value: *const u8,
-        value_size: usize,
-    ) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -79,11 +68,7 @@ unsafe extern "C" {
 }
 
 const fn ok(status: u32) -> Result<()> {
-    if status == 0 {
-        Ok(())
-    } else {
-        Err(HostError(status))
-    }
+    if status == 0 { Ok(()) } else { Err(HostError(status)) }
 }
 
 /// Runs a call that returns bytes. The proxy asks the module for memory (the crate's
@@ -123,9 +108,7 @@ pub fn set_tick_period(milliseconds: u32) -> Result<()> {
 /// The plugin's configuration.
 pub fn plugin_configuration() -> Result<Vec<u8>> {
     // SAFETY: the pointers are to locals of `bytes`.
-    bytes(|data, size| unsafe {
-        proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size)
-    })
+    bytes(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size) })
 }
 
 /// A part of the request body that is buffered.
@@ -140,8 +123,7 @@ pub fn request_body(start: usize, length: usize) -> Result<Vec<u8>> {
 /// All request headers in one call, as the proxy serialises them.
 pub fn request_headers() -> Result<Pairs> {
     // SAFETY: the pointers are to locals of `bytes`.
-    bytes(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) })
-        .map(Pairs)
+    bytes(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) }).map(Pairs)
 }
 
 /// Serialised pairs: a count, the lengths of each name and value, then names and values, each with
@@ -189,13 +171,7 @@ pub fn set_filter_state(key: &str, value: &[u8]) -> Result<()> {
 }
 
 /// Answers the current request.
-pub fn reply(
-    status: u16,
-    details: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-    grpc_status: u8,
-) -> Result<()> {
+pub fn reply(status: u16, details: &str, headers: &[(&str, &str)], body: &str, grpc_status: u8) -> Result<()> {
     let headers = serialise(headers);
     // SAFETY: pointers and lengths belong to the arguments and `headers`.
     ok(unsafe {
@@ -243,14 +219,7 @@ pub fn set_effective_context(context: u32) -> Result<()> {
 pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>> {
     // SAFETY: pointers and lengths belong to the arguments, or are to locals of `bytes`.
     bytes(|data, size| unsafe {
-        proxy_call_foreign_function(
-            name.as_ptr(),
-            name.len(),
-            arguments.as_ptr(),
-            arguments.len(),
-            data,
-            size,
-        )
+        proxy_call_foreign_function(name.as_ptr(), name.len(), arguments.as_ptr(), arguments.len(), data, size)
     })
 }
 

@@ -5,10 +5,7 @@
 //! - `stream`: one request.
 //! - `signature`: signatures, checked by the proxy or in the module.
 //! - `vm`: what outlives a configuration: verified tokens, metrics, the count of plans.
-#![allow(
-    missing_docs,
-    reason = "the entry points that the macro below makes have none"
-)]
+#![allow(missing_docs, reason = "the entry points that the macro below makes have none")]
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,

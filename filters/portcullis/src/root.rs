@@ -44,11 +44,7 @@ pub struct Root {
 
 impl Root {
     pub fn new(id: u32) -> Self {
-        Self {
-            id,
-            armed: None,
-            held: HeldStreams::default(),
-        }
+        Self { id, armed: None, held: HeldStreams::default() }
     }
 
     fn arm(&mut self, plan: Plan, bytes: usize) {
@@ -63,13 +59,8 @@ impl Root {
             return;
         };
         let tokens = vm::tokens(plan.issuers_digest);
-        self.armed = Some(Rc::new(Armed {
-            plan: Rc::new(plan),
-            name,
-            tokens,
-            bodies_come: Cell::new(false),
-            _share: share,
-        }));
+        self.armed =
+            Some(Rc::new(Armed { plan: Rc::new(plan), name, tokens, bodies_come: Cell::new(false), _share: share }));
     }
 }
 
@@ -78,24 +69,16 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         let Ok(bytes) = host::plugin_configuration() else {
-            host::log(
-                Level::Error,
-                "the configuration cannot be read from the proxy: everything is denied",
-            );
+            host::log(Level::Error, "the configuration cannot be read from the proxy: everything is denied");
             vm::set_denies_everything("unknown", true);
             return true;
         };
         match config::read(&bytes) {
             Ok((plan, warnings)) => {
-                warnings
-                    .iter()
-                    .for_each(|warning| host::log(Level::Warn, &warning.to_string()));
+                warnings.iter().for_each(|warning| host::log(Level::Warn, &warning.to_string()));
                 self.arm(plan, bytes.len());
                 if host::set_tick_period(TICK).is_err() {
-                    host::log(
-                        Level::Error,
-                        "the proxy gives no ticks: everything is denied",
-                    );
+                    host::log(Level::Error, "the proxy gives no ticks: everything is denied");
                     self.armed = None;
                 }
                 true
@@ -110,11 +93,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         vm::flush();
         let Ok(now) = host::now() else { return };
-        let overdue = |held: &BTreeMap<u32, Held>| {
-            held.iter()
-                .find(|(_, h)| h.is_overdue(now))
-                .map(|(id, _)| *id)
-        };
+        let overdue = |held: &BTreeMap<u32, Held>| held.iter().find(|(_, h)| h.is_overdue(now)).map(|(id, _)| *id);
         loop {
             let Some(id) = overdue(&self.held.borrow()) else {
                 break;
@@ -130,11 +109,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(
-            id,
-            self.armed.clone(),
-            Rc::clone(&self.held),
-        )))
+        Some(Box::new(Stream::new(id, self.armed.clone(), Rc::clone(&self.held))))
     }
 
     fn get_type(&self) -> Option<ContextType> {

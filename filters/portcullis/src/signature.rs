@@ -14,12 +14,7 @@ impl SignatureCheck for Native {
             Algorithm::Rs256 => "sha256",
         };
         // The key goes into field 2, as DER: the PEM of field 5 fails on older Envoys.
-        let arguments = [
-            field(1, hash.as_bytes()),
-            field(2, &key.spki_der),
-            field(3, signature),
-            field(4, message),
-        ];
+        let arguments = [field(1, hash.as_bytes()), field(2, &key.spki_der), field(3, signature), field(4, message)];
         match host::call_foreign_function("verify_signature", &arguments.concat()) {
             Ok(result) => {
                 vm::count_signature(Checker::Host);

@@ -87,15 +87,7 @@ impl Held {
 
 impl Stream {
     pub fn new(id: u32, armed: Option<Rc<Armed>>, held: HeldStreams) -> Self {
-        Self {
-            id,
-            core: Rc::new(RefCell::new(Core {
-                armed,
-                path: Vec::new(),
-                state: State::New,
-            })),
-            held,
-        }
+        Self { id, core: Rc::new(RefCell::new(Core { armed, path: Vec::new(), state: State::New })), held }
     }
 }
 
@@ -115,13 +107,7 @@ impl HttpContext for Stream {
             && waiting.gate == Gate::Hold
             && !core.armed.as_ref().is_some_and(|a| a.bodies_come.get())
         {
-            self.held.borrow_mut().insert(
-                self.id,
-                Held {
-                    since,
-                    core: Rc::downgrade(&self.core),
-                },
-            );
+            self.held.borrow_mut().insert(self.id, Held { since, core: Rc::downgrade(&self.core) });
         }
         action
     }
@@ -152,9 +138,7 @@ impl Core {
             Err(HostError(status)) => {
                 host::log(
                     Level::Error,
-                    &format!(
-                        "the proxy refused a call with status {status}: the request is denied"
-                    ),
+                    &format!("the proxy refused a call with status {status}: the request is denied"),
                 );
                 self.refuse(Reason::EdgeUnavailable)
             }
@@ -164,50 +148,23 @@ impl Core {
     fn judge(&mut self, armed: &Rc<Armed>, end: bool) -> Result<Action, HostError> {
         let pairs = host::request_headers()?;
         let pairs = pairs.read()?;
-        let pseudo = |name: &[u8]| {
-            pairs
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map_or(&[][..], |(_, v)| *v)
-        };
-        let headers: Vec<(&[u8], &[u8])> = pairs
-            .iter()
-            .copied()
-            .filter(|(n, _)| !n.starts_with(b":"))
-            .collect();
-        let request = Request {
-            method: pseudo(b":method"),
-            path: pseudo(b":path"),
-            headers: &headers,
-        };
+        let pseudo = |name: &[u8]| pairs.iter().find(|(n, _)| *n == name).map_or(&[][..], |(_, v)| *v);
+        let headers: Vec<(&[u8], &[u8])> = pairs.iter().copied().filter(|(n, _)| !n.starts_with(b":")).collect();
+        let request = Request { method: pseudo(b":method"), path: pseudo(b":path"), headers: &headers };
         self.path = request.path.to_vec();
-        for name in headers
-            .iter()
-            .map(|(name, _)| *name)
-            .filter(|name| is_ours(name))
-        {
+        for name in headers.iter().map(|(name, _)| *name).filter(|name| is_ours(name)) {
             host::remove_request_header(name)?;
         }
         let mut tokens = armed.tokens.borrow_mut();
-        let mut around = Surroundings {
-            now: host::now()?,
-            signatures: &Native,
-            tokens: &mut tokens,
-        };
+        let mut around = Surroundings { now: host::now()?, signatures: &Native, tokens: &mut tokens };
         match armed.plan.judge(&request, &mut around) {
             Step::Decided(decision) => self.settle(&decision),
             Step::NeedsBody(pending) if end => self.advance_decided(pending.push(&[], true)),
             Step::NeedsBody(pending) => {
                 let gate = armed.plan.gate;
                 let length = content_length(&request);
-                self.state = State::Waiting(Box::new(Waiting {
-                    pending,
-                    gate,
-                    fed: 0,
-                    seen: 0,
-                    length,
-                    closed: false,
-                }));
+                self.state =
+                    State::Waiting(Box::new(Waiting { pending, gate, fed: 0, seen: 0, length, closed: false }));
                 match gate {
                     Gate::Hold => Ok(Action::Pause),
                     Gate::Stream => {
@@ -227,35 +184,28 @@ impl Core {
             }
             State::Refused => Action::Pause,
             State::New => self.refuse(Reason::EdgeUnavailable),
-            State::Waiting(waiting) => self
-                .more(*waiting, size, end)
-                .unwrap_or_else(|_| self.refuse(Reason::EdgeUnavailable)),
+            State::Waiting(waiting) => {
+                self.more(*waiting, size, end).unwrap_or_else(|_| self.refuse(Reason::EdgeUnavailable))
+            }
         }
     }
 
     /// Gives the engine what is new of the body.
     fn more(&mut self, mut waiting: Waiting, size: usize, end: bool) -> Result<Action, HostError> {
         let chunk = host::request_body(waiting.fed, size.saturating_sub(waiting.fed))?;
-        waiting.seen = waiting
-            .seen
-            .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        waiting.seen = waiting.seen.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         let pending = match waiting.pending.push(&chunk, end) {
             Step::Decided(decision) => return self.settle(&decision),
             Step::NeedsBody(pending) => pending,
         };
         // The cluster could act on a closed object, or on as many bytes as were announced.
-        waiting.closed = waiting.closed
-            || pending.is_closed()
-            || waiting.length.is_some_and(|length| waiting.seen >= length);
+        waiting.closed =
+            waiting.closed || pending.is_closed() || waiting.length.is_some_and(|length| waiting.seen >= length);
         let hold = waiting.gate == Gate::Hold || waiting.closed;
         waiting.fed = if hold { size } else { 0 };
         waiting.pending = pending;
         self.state = State::Waiting(Box::new(waiting));
-        Ok(if hold {
-            Action::Pause
-        } else {
-            Action::Continue
-        })
+        Ok(if hold { Action::Pause } else { Action::Continue })
     }
 
     /// Trailers end a body, too.
@@ -314,20 +264,8 @@ impl Core {
             crate::vm::count_decision(&armed.name, reason);
         }
         let answer = reply::refuse(reason, &self.path, explain);
-        let headers: Vec<(&str, &str)> = answer
-            .headers
-            .iter()
-            .map(|(n, v)| (*n, v.as_str()))
-            .collect();
-        if host::reply(
-            answer.status,
-            reason.code(),
-            &headers,
-            &answer.body,
-            answer.grpc_status,
-        )
-        .is_err()
-        {
+        let headers: Vec<(&str, &str)> = answer.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        if host::reply(answer.status, reason.code(), &headers, &answer.body, answer.grpc_status).is_err() {
             let _failed = host::close();
         }
         Action::Pause
@@ -338,15 +276,7 @@ impl Core {
 fn is_ours(name: &[u8]) -> bool {
     let prefix = b"x-portcullis-";
     name.get(..prefix.len()).is_some_and(|head| {
-        head.iter()
-            .map(|b| {
-                if *b == b'_' {
-                    b'-'
-                } else {
-                    b.to_ascii_lowercase()
-                }
-            })
-            .eq(prefix.iter().copied())
+        head.iter().map(|b| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() }).eq(prefix.iter().copied())
     })
 }
 

@@ -45,10 +45,7 @@ impl Share {
     /// Takes a share; `None` where the budget is spent.
     pub fn take(bytes: usize) -> Option<Self> {
         ALIVE.with(|alive| {
-            let total = alive
-                .get()
-                .checked_add(bytes)
-                .filter(|total| *total <= BUDGET)?;
+            let total = alive.get().checked_add(bytes).filter(|total| *total <= BUDGET)?;
             alive.set(total);
             Some(Self(bytes))
         })
@@ -94,21 +91,12 @@ pub fn count_signature(checker: Checker) {
 /// without configuration.
 pub fn flush() {
     for ((plugin, reason), count) in DECISIONS.with(RefCell::take) {
-        add(
-            &format!(
-                "wasm_filter.{plugin}.component.{}.portcullis_decisions",
-                reason.code()
-            ),
-            count,
-        );
+        add(&format!("wasm_filter.{plugin}.component.{}.portcullis_decisions", reason.code()), count);
     }
     SIGNATURES.with(|[host, module]| {
         for (name, count) in [("host", host.take()), ("module", module.take())] {
             if count > 0 {
-                add(
-                    &format!("wasm_filter.portcullis.component.{name}.portcullis_signature_checks"),
-                    count,
-                );
+                add(&format!("wasm_filter.portcullis.component.{name}.portcullis_signature_checks"), count);
             }
         }
     });

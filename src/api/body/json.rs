@@ -39,11 +39,7 @@ impl Members {
     /// A member's value; `None` where it is absent or null.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Member> {
-        self.0
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, m)| m)
-            .filter(|m| **m != Member::Null)
+        self.0.iter().find(|(n, _)| *n == name).map(|(_, m)| m).filter(|m| **m != Member::Null)
     }
 }
 
@@ -134,11 +130,7 @@ impl Reader {
     }
 
     pub(super) fn finish(self) -> Result<Members, Unreadable> {
-        if self.is_closed() {
-            Ok(Members(self.found))
-        } else {
-            Err(Unreadable("the JSON is cut short"))
-        }
+        if self.is_closed() { Ok(Members(self.found)) } else { Err(Unreadable("the JSON is cut short")) }
     }
 
     fn byte(&mut self, byte: u8) -> Result<(), Unreadable> {
@@ -171,12 +163,8 @@ impl Reader {
                 };
                 Ok(())
             }
-            (State::CommaOrEnd, b'}') if self.stack.last() == Some(&Container::Object) => {
-                self.close()
-            }
-            (State::CommaOrEnd, b']') if self.stack.last() == Some(&Container::Array) => {
-                self.close()
-            }
+            (State::CommaOrEnd, b'}') if self.stack.last() == Some(&Container::Object) => self.close(),
+            (State::CommaOrEnd, b']') if self.stack.last() == Some(&Container::Array) => self.close(),
             (State::Closed, _) => Err(Unreadable("something follows the JSON object")),
             _ => Err(NOT_JSON),
         }
@@ -208,11 +196,7 @@ impl Reader {
 
     fn close(&mut self) -> Result<(), Unreadable> {
         self.stack.pop();
-        self.state = if self.stack.is_empty() {
-            State::Closed
-        } else {
-            State::CommaOrEnd
-        };
+        self.state = if self.stack.is_empty() { State::Closed } else { State::CommaOrEnd };
         if self.stack.len() == 1 {
             self.member = None;
         }
@@ -227,11 +211,7 @@ impl Reader {
             }
             b'[' => {
                 let outermost = self.stack.len() == 1;
-                self.keep(if outermost {
-                    Member::Texts(Vec::new())
-                } else {
-                    Member::Other
-                });
+                self.keep(if outermost { Member::Texts(Vec::new()) } else { Member::Other });
                 self.open(Container::Array)
             }
             b'"' => {
@@ -262,9 +242,7 @@ impl Reader {
             self.found.push((name, value));
         } else if let Some((_, kept)) = self.found.last_mut() {
             *kept = match (std::mem::replace(kept, Member::Other), value) {
-                (Member::Texts(mut items), Member::Text(item))
-                    if self.stack.len() == 2 && items.len() < MAX_ITEMS =>
-                {
+                (Member::Texts(mut items), Member::Text(item)) if self.stack.len() == 2 && items.len() < MAX_ITEMS => {
                     items.push(item);
                     Member::Texts(items)
                 }
@@ -276,11 +254,7 @@ impl Reader {
     fn word_byte(&mut self, byte: u8, rest: &'static [u8]) -> Result<(), Unreadable> {
         match rest.split_first() {
             Some((expected, rest)) if *expected == byte => {
-                self.state = if rest.is_empty() {
-                    State::CommaOrEnd
-                } else {
-                    State::Word(rest)
-                };
+                self.state = if rest.is_empty() { State::CommaOrEnd } else { State::Word(rest) };
                 Ok(())
             }
             _ => Err(NOT_JSON),
@@ -320,10 +294,7 @@ impl Reader {
         let mut next = Escape::None;
         match (escape, byte) {
             (Escape::Unicode(left, value), _) => {
-                let digit = char::from(byte)
-                    .to_digit(16)
-                    .and_then(|d| u16::try_from(d).ok())
-                    .ok_or(NOT_JSON)?;
+                let digit = char::from(byte).to_digit(16).and_then(|d| u16::try_from(d).ok()).ok_or(NOT_JSON)?;
                 let value = value.wrapping_shl(4) | digit;
                 match left {
                     0 | 1 => self.code_unit(value)?,
@@ -362,10 +333,7 @@ impl Reader {
         };
         for character in char::decode_utf16(units) {
             let character = character.map_err(|_| SURROGATE)?;
-            character
-                .encode_utf8(&mut [0; 4])
-                .bytes()
-                .for_each(|b| self.keep_byte(b));
+            character.encode_utf8(&mut [0; 4]).bytes().for_each(|b| self.keep_byte(b));
         }
         Ok(())
     }
@@ -407,11 +375,7 @@ impl Reader {
         if self.names.len() >= MAX_NAMES {
             return Err(Unreadable("the JSON object has too many members"));
         }
-        if self.names.insert(name) {
-            Ok(())
-        } else {
-            Err(Unreadable("a member stands twice"))
-        }
+        if self.names.insert(name) { Ok(()) } else { Err(Unreadable("a member stands twice")) }
     }
 }
 
@@ -440,41 +404,20 @@ mod tests {
 
     #[test]
     fn members_of_the_outermost_object_are_found() {
-        assert_eq!(
-            get(r#"{"a":{"id":"inner"},"b":[{"id":1}],"id":"x"}"#, "id"),
-            text("x")
-        );
-        assert_eq!(
-            get(r#" {"\u0069d" : "a\"\\\/\n\u00e9\ud83d\ude00é"} "#, "id"),
-            text("a\"\\/\né😀é")
-        );
+        assert_eq!(get(r#"{"a":{"id":"inner"},"b":[{"id":1}],"id":"x"}"#, "id"), text("x"));
+        assert_eq!(get(r#" {"\u0069d" : "a\"\\\/\n\u00e9\ud83d\ude00é"} "#, "id"), text("a\"\\/\né😀é"));
         assert_eq!(get(r#"{"id":null}"#, "id"), None);
-        assert_eq!(
-            get(r#"{"id":12.5e+3,"flag":false}"#, "id"),
-            Some(Member::Other)
-        );
-        assert_eq!(
-            get(r#"{"id":12,"flag":false}"#, "flag"),
-            Some(Member::Bool(false))
-        );
-        assert_eq!(
-            get(r#"{"id":{"id":"x"},"key":""}"#, "id"),
-            Some(Member::Other)
-        );
+        assert_eq!(get(r#"{"id":12.5e+3,"flag":false}"#, "id"), Some(Member::Other));
+        assert_eq!(get(r#"{"id":12,"flag":false}"#, "flag"), Some(Member::Bool(false)));
+        assert_eq!(get(r#"{"id":{"id":"x"},"key":""}"#, "id"), Some(Member::Other));
         assert_eq!(
             get(r#"{"tenants":["a","b"],"id":"c"}"#, "tenants"),
             Some(Member::Texts(vec!["a".into(), "b".into()]))
         );
-        assert_eq!(
-            get(r#"{"tenants":["a",["b"]],"id":"c"}"#, "tenants"),
-            Some(Member::Other)
-        );
+        assert_eq!(get(r#"{"tenants":["a",["b"]],"id":"c"}"#, "tenants"), Some(Member::Other));
         assert_eq!(get(r#"{"tenants":["a",1],"id":"c"}"#, "id"), text("c"));
         assert_eq!(get("\u{feff}{\"id\":\"x\"}", "id"), text("x"));
-        assert_eq!(
-            get(&format!(r#"{{"id":"{}"}}"#, "x".repeat(5_000)), "id"),
-            Some(Member::Other)
-        );
+        assert_eq!(get(&format!(r#"{{"id":"{}"}}"#, "x".repeat(5_000)), "id"), Some(Member::Other));
     }
 
     #[test]
@@ -541,21 +484,15 @@ mod tests {
 
     #[test]
     fn agrees_with_serde_json_on_what_is_json() {
-        let seeds = [
-            "{\"id\":\"a\\n\",\"k\":[1,-2.5e-7,null,true]}",
-            "{\"a\":{\"b\":[[],{}]},\"id\":\"\\u00e9\"}",
-        ];
+        let seeds = ["{\"id\":\"a\\n\",\"k\":[1,-2.5e-7,null,true]}", "{\"a\":{\"b\":[[],{}]},\"id\":\"\\u00e9\"}"];
         for seed in seeds {
             for at in 0..seed.len() {
-                for byte in [
-                    b'"', b'\\', b'{', b'}', b'[', b']', b',', b':', b'0', b'9', b'.', b'e', b'-',
-                    b' ', b'u', b'x',
-                ] {
+                for byte in
+                    [b'"', b'\\', b'{', b'}', b'[', b']', b',', b':', b'0', b'9', b'.', b'e', b'-', b' ', b'u', b'x']
+                {
                     let mut body = seed.as_bytes().to_vec();
                     body[at] = byte;
-                    let theirs =
-                        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body)
-                            .is_ok();
+                    let theirs = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body).is_ok();
                     let ours = match read(&body) {
                         Err(Unreadable("a member stands twice")) => continue,
                         ours => ours.is_ok(),

@@ -46,17 +46,9 @@ impl Incoming {
     ///
     /// # Errors
     /// The headers announce something else than plain JSON in UTF-8.
-    pub fn new(
-        request: &Request<'_>,
-        members: &'static [&'static str],
-        max_bytes: u64,
-    ) -> Result<Self, Unreadable> {
+    pub fn new(request: &Request<'_>, members: &'static [&'static str], max_bytes: u64) -> Result<Self, Unreadable> {
         check_headers(request)?;
-        Ok(Self {
-            reader: Reader::new(members),
-            length: 0,
-            max_bytes,
-        })
+        Ok(Self { reader: Reader::new(members), length: 0, max_bytes })
     }
 
     /// Takes the next part; `end` with the last one, which may be empty.
@@ -64,18 +56,12 @@ impl Incoming {
     /// # Errors
     /// The body is not one JSON object that every reader reads alike.
     pub fn push(mut self, chunk: &[u8], end: bool) -> Result<Progress, Unreadable> {
-        self.length = self
-            .length
-            .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        self.length = self.length.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         if self.length > self.max_bytes {
             return Ok(Progress::TooLong);
         }
         self.reader.push(chunk)?;
-        if end {
-            Ok(Progress::End(self.reader.finish()?))
-        } else {
-            Ok(Progress::More(self))
-        }
+        if end { Ok(Progress::End(self.reader.finish()?)) } else { Ok(Progress::More(self)) }
     }
 
     /// Whether nothing has come of it yet.
@@ -94,8 +80,7 @@ impl Incoming {
 /// The cluster takes JSON; it undoes no content encoding, and Jackson guesses UTF-16 and UTF-32
 /// by themselves, which this reader does not know.
 fn check_headers(request: &Request<'_>) -> Result<(), Unreadable> {
-    let single =
-        |name: &'static [u8], why| request.single_header(name).map_err(|_| Unreadable(why));
+    let single = |name: &'static [u8], why| request.single_header(name).map_err(|_| Unreadable(why));
     if let Some(encoding) = single(b"content-encoding", "content-encoding is repeated")?
         && !encoding.eq_ignore_ascii_case(b"identity")
     {
@@ -104,16 +89,13 @@ fn check_headers(request: &Request<'_>) -> Result<(), Unreadable> {
     let content_type = single(b"content-type", "content-type is repeated")?.unwrap_or(b"");
     let mut parts = content_type.split(|b| *b == b';').map(<[u8]>::trim_ascii);
     let media_type = parts.next().unwrap_or(b"").to_ascii_lowercase();
-    if media_type != b"application/json"
-        && !(media_type.starts_with(b"application/") && media_type.ends_with(b"+json"))
+    if media_type != b"application/json" && !(media_type.starts_with(b"application/") && media_type.ends_with(b"+json"))
     {
         return Err(Unreadable("the content type is not JSON"));
     }
     for parameter in parts {
         let parameter = parameter.to_ascii_lowercase();
-        let charset = parameter
-            .strip_prefix(b"charset=")
-            .map(|v| v.strip_prefix(b"\"").unwrap_or(v));
+        let charset = parameter.strip_prefix(b"charset=").map(|v| v.strip_prefix(b"\"").unwrap_or(v));
         let charset = charset.map(|v| v.strip_suffix(b"\"").unwrap_or(v));
         if charset.is_some_and(|v| v != b"utf-8" && v != b"us-ascii") {
             return Err(Unreadable("the charset is not UTF-8"));

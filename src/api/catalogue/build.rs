@@ -28,15 +28,11 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
 }
 
 fn text<'a>(row: &'a Row, field: &str) -> Option<&'a str> {
-    row.get(field).map(|v| {
-        v.as_str()
-            .unwrap_or_else(|| panic!("{field} is not text: {row:?}"))
-    })
+    row.get(field).map(|v| v.as_str().unwrap_or_else(|| panic!("{field} is not text: {row:?}")))
 }
 
 fn flag(row: &Row, field: &str) -> bool {
-    row.get(field)
-        .is_some_and(|v| v.as_bool().expect("a flag is true or false"))
+    row.get(field).is_some_and(|v| v.as_bool().expect("a flag is true or false"))
 }
 
 fn need<'a>(row: &'a Row, field: &str) -> &'a str {
@@ -51,64 +47,36 @@ fn version(text: &str) -> String {
 
 fn write_resources(out: &mut String, resources: &Row) {
     let _ = writeln!(out, "/// Resource types in the order of their numbers.");
-    let _ = writeln!(
-        out,
-        "pub static RESOURCES: [Resource; {}] = [",
-        resources.len()
-    );
+    let _ = writeln!(out, "pub static RESOURCES: [Resource; {}] = [", resources.len());
     for (name, permissions) in resources {
-        let names: Vec<&String> = permissions
-            .as_object()
-            .expect("permissions")
-            .keys()
-            .collect();
-        assert!(
-            names.len() <= 16,
-            "{name} has more permissions than a set can hold"
-        );
-        let _ = writeln!(
-            out,
-            "    Resource {{ name: {name:?}, permissions: &{names:?} }},"
-        );
+        let names: Vec<&String> = permissions.as_object().expect("permissions").keys().collect();
+        assert!(names.len() <= 16, "{name} has more permissions than a set can hold");
+        let _ = writeln!(out, "    Resource {{ name: {name:?}, permissions: &{names:?} }},");
     }
     let _ = writeln!(out, "];");
 }
 
 fn parameters(path: &str) -> Vec<&str> {
-    path.split('/')
-        .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
-        .collect()
+    path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect()
 }
 
 /// `body:/name` -> `name`: the reader looks at members of the outermost object only.
 fn member(pointer: &str) -> Option<&str> {
     let name = pointer.strip_prefix("body:/")?;
-    assert!(
-        !name.contains('/'),
-        "{pointer}: only members of the outermost object are read"
-    );
+    assert!(!name.contains('/'), "{pointer}: only members of the outermost object are read");
     Some(name)
 }
 
 fn parameter_index(row: &Row, name: &str) -> usize {
     let path = need(row, "path");
-    parameters(path)
-        .iter()
-        .position(|p| *p == name)
-        .unwrap_or_else(|| panic!("{path} has no {name}"))
+    parameters(path).iter().position(|p| *p == name).unwrap_or_else(|| panic!("{path} has no {name}"))
 }
 
 fn alternative(row: &Row, grant: &Row, resources: &Row, members: &mut Vec<String>) -> String {
     let (kind, permission) = (need(grant, "type"), need(grant, "permission"));
-    let resource = resources
-        .keys()
-        .position(|t| t == kind)
-        .unwrap_or_else(|| panic!("unknown type {kind}"));
+    let resource = resources.keys().position(|t| t == kind).unwrap_or_else(|| panic!("unknown type {kind}"));
     let names = resources[kind].as_object().expect("permissions");
-    let permission = names
-        .keys()
-        .position(|p| p == permission)
-        .unwrap_or_else(|| panic!("{kind} has no {permission}"));
+    let permission = names.keys().position(|p| p == permission).unwrap_or_else(|| panic!("{kind} has no {permission}"));
     let source = need(grant, "id");
     let id = if let Some(name) = member(source) {
         members.push(name.into());
@@ -166,9 +134,7 @@ fn tenant(row: &Row, members: &mut Vec<String>) -> String {
 }
 
 fn variant(name: &str) -> String {
-    name.split('-')
-        .map(|part| part[..1].to_uppercase() + &part[1..].to_lowercase())
-        .collect()
+    name.split('-').map(|part| part[..1].to_uppercase() + &part[1..].to_lowercase()).collect()
 }
 
 fn method(row: &Row) -> String {
@@ -179,15 +145,8 @@ fn method(row: &Row) -> String {
 }
 
 fn write_operations(out: &mut String, operations: &[Row], resources: &Row) {
-    let _ = writeln!(
-        out,
-        "/// Every operation, in the order of `operations.json`."
-    );
-    let _ = writeln!(
-        out,
-        "pub static OPERATIONS: [Operation; {}] = [",
-        operations.len()
-    );
+    let _ = writeln!(out, "/// Every operation, in the order of `operations.json`.");
+    let _ = writeln!(out, "pub static OPERATIONS: [Operation; {}] = [", operations.len());
     for row in operations {
         let mut members = Vec::new();
         let grants: Vec<String> = row
@@ -195,14 +154,7 @@ fn write_operations(out: &mut String, operations: &[Row], resources: &Row) {
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
-            .map(|g| {
-                alternative(
-                    row,
-                    g.as_object().expect("a grant"),
-                    resources,
-                    &mut members,
-                )
-            })
+            .map(|g| alternative(row, g.as_object().expect("a grant"), resources, &mut members))
             .collect();
         let tenant = tenant(row, &mut members);
         members.sort();
@@ -258,23 +210,12 @@ fn write_tree(out: &mut String, operations: &[Row]) {
             }
             at = next;
         }
-        let end = if rest {
-            &mut nodes[at].rest
-        } else {
-            &mut nodes[at].operations
-        };
+        let end = if rest { &mut nodes[at].rest } else { &mut nodes[at].operations };
         end.push((method(row), number));
     }
-    let list = |ends: &[(String, usize)]| {
-        ends.iter()
-            .map(|(m, n)| format!("({m}, {n})"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let _ = writeln!(
-        out,
-        "// Path segments of all operations; the root comes first."
-    );
+    let list =
+        |ends: &[(String, usize)]| ends.iter().map(|(m, n)| format!("({m}, {n})")).collect::<Vec<_>>().join(", ");
+    let _ = writeln!(out, "// Path segments of all operations; the root comes first.");
     let _ = writeln!(out, "pub(super) static NODES: [Node; {}] = [", nodes.len());
     for node in &nodes {
         let literals: Vec<(&String, &usize)> = node.literals.iter().collect();

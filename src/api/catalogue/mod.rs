@@ -31,10 +31,7 @@ impl Version {
         if !digits(major) || !digits(minor) {
             return None;
         }
-        Some(Self {
-            major: major.parse().ok()?,
-            minor: minor.parse().ok()?,
-        })
+        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
     }
 }
 

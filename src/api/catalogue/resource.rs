@@ -45,11 +45,7 @@ impl ResourceType {
     /// The permission of this name on this type.
     #[must_use]
     pub fn permission(self, name: &str) -> Option<Permission> {
-        let number = RESOURCES
-            .get(self.index())?
-            .permissions
-            .iter()
-            .position(|p| *p == name)?;
+        let number = RESOURCES.get(self.index())?.permissions.iter().position(|p| *p == name)?;
         Some(Permission(u8::try_from(number).ok()?))
     }
 }
@@ -64,9 +60,7 @@ impl Permission {
     /// Its name on `resource`.
     #[must_use]
     pub fn name(self, resource: ResourceType) -> &'static str {
-        let permissions = RESOURCES
-            .get(resource.index())
-            .map_or(&[][..], |r| r.permissions);
+        let permissions = RESOURCES.get(resource.index()).map_or(&[][..], |r| r.permissions);
         permissions.get(usize::from(self.0)).copied().unwrap_or("")
     }
 }

@@ -62,8 +62,7 @@ impl Request {
 
     /// Sets a JSON body and its content type.
     pub fn json(self, body: &Value) -> Self {
-        self.header("content-type", "application/json")
-            .body(body.to_string())
+        self.header("content-type", "application/json").body(body.to_string())
     }
 
     /// Sets the body. Its length is declared, unless a field already says how the body ends.
@@ -79,10 +78,7 @@ impl Request {
 
     /// The same request under a new id.
     pub fn again(&self) -> Self {
-        Self {
-            id: fresh_id(),
-            ..self.clone()
-        }
+        Self { id: fresh_id(), ..self.clone() }
     }
 
     /// The value of its `x-request-id`.
@@ -132,9 +128,7 @@ impl Request {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.fields
-            .iter()
-            .any(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+        self.fields.iter().any(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 
@@ -165,9 +159,7 @@ impl Response {
 
 /// Sends one request on a connection of its own and returns the answer.
 pub fn send(to: SocketAddr, request: &Request) -> Result<Response> {
-    Exchange::open(to, request)?
-        .response()
-        .with_context(|| format!("no answer to {}", request.line()))
+    Exchange::open(to, request)?.response().with_context(|| format!("no answer to {}", request.line()))
 }
 
 /// A connection on which a request is under way.
@@ -190,14 +182,8 @@ impl Exchange {
         let stream = TcpStream::connect_timeout(&to, DEADLINE)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        let input = BufReader::new(Timed {
-            stream,
-            end: Instant::now(),
-        });
-        Ok(Self {
-            input,
-            method: String::new(),
-        })
+        let input = BufReader::new(Timed { stream, end: Instant::now() });
+        Ok(Self { input, method: String::new() })
     }
 
     /// Sends a request on this connection, the first or a further one.
@@ -220,10 +206,7 @@ impl Exchange {
 
     /// Ends a chunked body, with these trailers.
     pub fn finish(&mut self, trailers: &[(&str, &str)]) {
-        let fields: String = trailers
-            .iter()
-            .map(|(n, v)| format!("{n}: {v}\r\n"))
-            .collect();
+        let fields: String = trailers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
         self.write(format!("0\r\n{fields}\r\n"));
     }
 
@@ -252,24 +235,15 @@ impl Exchange {
             };
             let line = String::from_utf8_lossy(&head.start).into_owned();
             let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
-            let Some(status) = status else {
-                bail!("not a status line: {line}")
-            };
+            let Some(status) = status else { bail!("not a status line: {line}") };
             if (100..200).contains(&status) && status != 101 {
                 continue;
             }
             let framing = Framing::of_response(status, &head.fields, self.method == "HEAD");
             let mut body = Vec::new();
-            let trailers = http1::read_body(&mut self.input, framing, |piece| {
-                body.extend_from_slice(piece)
-            })
-            .with_context(|| format!("the answer {line} broke off"))?;
-            return Ok(Response {
-                status,
-                fields: head.fields,
-                body,
-                trailers,
-            });
+            let trailers = http1::read_body(&mut self.input, framing, |piece| body.extend_from_slice(piece))
+                .with_context(|| format!("the answer {line} broke off"))?;
+            return Ok(Response { status, fields: head.fields, body, trailers });
         }
     }
 }
@@ -299,12 +273,5 @@ fn fresh_id() -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

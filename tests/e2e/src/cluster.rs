@@ -22,12 +22,7 @@ pub(crate) fn answer(method: &str, target: &[u8], body: &[u8]) -> Vec<u8> {
         ),
     };
     if method == "HEAD" {
-        answer.truncate(
-            answer
-                .windows(4)
-                .position(|end| end == b"\r\n\r\n")
-                .map_or(0, |at| at + 4),
-        );
+        answer.truncate(answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4));
     }
     answer
 }
@@ -83,15 +78,7 @@ fn reply(method: &str, path: &str, body: &Value) -> Reply {
             },
         }),
         ("POST", _)
-            if [
-                "completion",
-                "failure",
-                "error",
-                "cancellation",
-                "assignment",
-                "resolution",
-            ]
-            .contains(&verb) =>
+            if ["completion", "failure", "error", "cancellation", "assignment", "resolution"].contains(&verb) =>
         {
             return Reply::Done;
         }
@@ -104,13 +91,11 @@ fn reply(method: &str, path: &str, body: &Value) -> Reply {
 /// Whether that is one user, group, role, tenant or mapping rule.
 fn is_entity(path: &str) -> bool {
     let kinds = ["users", "groups", "roles", "tenants", "mapping-rules"];
-    path.split_once('/')
-        .is_some_and(|(kind, id)| kinds.contains(&kind) && !id.contains('/'))
+    path.split_once('/').is_some_and(|(kind, id)| kinds.contains(&kind) && !id.contains('/'))
 }
 
 fn message(status: &str, kind: &str, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let length = body.len();
-    format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
+    format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }

@@ -31,37 +31,22 @@ impl Launch {
     /// An Envoy with that bootstrap configuration and one worker. Ports given as 0 are free ones:
     /// [`Envoy::addr`] knows which.
     pub fn new(config: Value) -> Self {
-        Self {
-            config,
-            arguments: Vec::new(),
-            concurrency: 1,
-            drain_seconds: 600,
-            dynamic: false,
-        }
+        Self { config, arguments: Vec::new(), concurrency: 1, drain_seconds: 600, dynamic: false }
     }
 
     /// So many workers.
     pub fn concurrency(self, workers: u32) -> Self {
-        Self {
-            concurrency: workers,
-            ..self
-        }
+        Self { concurrency: workers, ..self }
     }
 
     /// How long an old listener, and with it an old plugin configuration, lives after an update.
     pub fn drain_time(self, seconds: u32) -> Self {
-        Self {
-            drain_seconds: seconds,
-            ..self
-        }
+        Self { drain_seconds: seconds, ..self }
     }
 
     /// Serves the listeners from a watched file, so that [`Envoy::push_listeners`] can change them.
     pub fn dynamic_listeners(self) -> Self {
-        Self {
-            dynamic: true,
-            ..self
-        }
+        Self { dynamic: true, ..self }
     }
 
     /// A further command line argument, such as `--component-log-level`, `wasm:debug`.
@@ -73,9 +58,7 @@ impl Launch {
     /// Starts it, and waits until it is ready. Where it ends instead, the error holds its log.
     pub fn start(mut self) -> Result<Envoy> {
         let binary = binary()?;
-        let dir = tempfile::Builder::new()
-            .prefix("portcullis-e2e-")
-            .tempdir()?;
+        let dir = tempfile::Builder::new().prefix("portcullis-e2e-").tempdir()?;
         let version = AtomicU64::new(0);
         if self.dynamic {
             let folder = dir.path().join("lds");
@@ -106,21 +89,11 @@ impl Launch {
             .stderr(File::create(dir.path().join(LOG))?)
             .spawn()
             .with_context(|| format!("cannot run {}", binary.display()))?;
-        let mut envoy = Envoy {
-            child: Mutex::new(child),
-            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
-            version,
-            dir,
-        };
-        envoy.admin = envoy.await_start("the admin address", |_| {
-            fs::read_to_string(&admin_file).ok()?.trim().parse().ok()
-        })?;
+        let mut envoy = Envoy { child: Mutex::new(child), admin: SocketAddr::from(([127, 0, 0, 1], 0)), version, dir };
+        envoy.admin =
+            envoy.await_start("the admin address", |_| fs::read_to_string(&admin_file).ok()?.trim().parse().ok())?;
         envoy.await_start("readiness", |envoy| {
-            envoy
-                .admin("/ready")
-                .ok()
-                .filter(|state| state.starts_with("LIVE"))
-                .map(drop)
+            envoy.admin("/ready").ok().filter(|state| state.starts_with("LIVE")).map(drop)
         })?;
         Ok(envoy)
     }
@@ -155,15 +128,11 @@ impl Envoy {
     /// Where the listener of that name listens.
     pub fn addr(&self, listener: &str) -> Result<SocketAddr> {
         let all: Value = serde_json::from_str(&self.admin("/listeners?format=json")?)?;
-        let found = all["listener_statuses"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find_map(|status| {
-                let address = &status["local_address"]["socket_address"];
-                let text = format!("{}:{}", address["address"].as_str()?, address["port_value"]);
-                text.parse().ok().filter(|_| status["name"] == listener)
-            });
+        let found = all["listener_statuses"].as_array().into_iter().flatten().find_map(|status| {
+            let address = &status["local_address"]["socket_address"];
+            let text = format!("{}:{}", address["address"].as_str()?, address["port_value"]);
+            text.parse().ok().filter(|_| status["name"] == listener)
+        });
         found.with_context(|| format!("no listener {listener:?} in {all}"))
     }
 
@@ -174,10 +143,7 @@ impl Envoy {
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .id()
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
     }
 
     /// What the admin page answers to a GET.
@@ -201,9 +167,7 @@ impl Envoy {
 
     /// One counter or gauge; `None` where nothing has made it yet.
     pub fn stat(&self, name: &str) -> Result<Option<u64>> {
-        Ok(self
-            .stats(&format!("^{}$", name.replace('.', "%5C.")))?
-            .remove(name))
+        Ok(self.stats(&format!("^{}$", name.replace('.', "%5C.")))?.remove(name))
     }
 
     /// The configuration it runs with.
@@ -258,11 +222,7 @@ impl Envoy {
     /// How many pushes have been accepted and refused.
     fn updates(&self) -> Result<(u64, u64)> {
         let stats = self.stats("^listener_manager%5C.lds%5C.update_")?;
-        let count = |name| {
-            stats
-                .get(&format!("listener_manager.lds.update_{name}"))
-                .unwrap_or(&0)
-        };
+        let count = |name| stats.get(&format!("listener_manager.lds.update_{name}")).unwrap_or(&0);
         Ok((*count("success"), count("rejected") + count("failure")))
     }
 
@@ -277,10 +237,7 @@ impl Envoy {
             let ended = self.exit_status();
             match (probe(self), ended) {
                 (Some(value), _) => Some(Ok(value)),
-                (None, Some(status)) => Some(Err(anyhow!(
-                    "Envoy did not start ({status})\n{}",
-                    self.log()
-                ))),
+                (None, Some(status)) => Some(Err(anyhow!("Envoy did not start ({status})\n{}", self.log()))),
                 (None, None) => None,
             }
         });
@@ -307,10 +264,7 @@ pub fn binary() -> Result<PathBuf> {
     let named = std::env::var_os("ENVOY").map(PathBuf::from);
     let script = named.unwrap_or_else(|| workspace().join("target/envoy/bin/envoy"));
     if !script.is_file() {
-        bail!(
-            "no Envoy at {}: run `make envoy`, or set ENVOY to one",
-            script.display()
-        );
+        bail!("no Envoy at {}: run `make envoy`, or set ENVOY to one", script.display());
     }
     Ok(beside(&script).unwrap_or(script))
 }
@@ -319,10 +273,7 @@ pub fn binary() -> Result<PathBuf> {
 fn beside(script: &Path) -> Option<PathBuf> {
     let pythons = fs::read_dir(script.parent()?.parent()?.join("lib")).ok()?;
     let inside = |python: fs::DirEntry| python.path().join("site-packages/envoy/_bin/envoy");
-    pythons
-        .flatten()
-        .map(inside)
-        .find(|binary| binary.is_file())
+    pythons.flatten().map(inside).find(|binary| binary.is_file())
 }
 
 /// Writes what Envoy's file subscription reads, whole or not at all.
@@ -340,10 +291,7 @@ fn write_listeners(folder: &Path, listeners: &Value, version: &AtomicU64) -> Res
     let version = version.fetch_add(1, Ordering::SeqCst).to_string();
     let file = folder.join("listeners.json");
     let fresh = folder.join("listeners.fresh");
-    fs::write(
-        &fresh,
-        json!({"version_info": version, "resources": resources}).to_string(),
-    )?;
+    fs::write(&fresh, json!({"version_info": version, "resources": resources}).to_string())?;
     Ok(fs::rename(fresh, file)?)
 }
 

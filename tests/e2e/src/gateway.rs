@@ -33,14 +33,8 @@ impl Gateway {
         let endpoint = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0";
         *at(&mut bootstrap, &format!("{endpoint}/endpoint/address")) = socket_address(upstream);
         let listener = bootstrap["static_resources"]["listeners"][0].take();
-        let shipped = Listener(listener)
-            .port(0)
-            .module(workspace().join("target/portcullis.wasm"));
-        Ok(Self {
-            bootstrap,
-            shipped,
-            listeners: Vec::new(),
-        })
+        let shipped = Listener(listener).port(0).module(workspace().join("target/portcullis.wasm"));
+        Ok(Self { bootstrap, shipped, listeners: Vec::new() })
     }
 
     /// Adds a listener: the shipped one under that name, in the shape that `shape` gives it.
@@ -59,10 +53,7 @@ impl Gateway {
 
     /// The listeners alone, for [`crate::envoy::Envoy::push_listeners`].
     pub fn listeners(&self) -> Value {
-        self.listeners
-            .iter()
-            .map(|listener| listener.0.clone())
-            .collect()
+        self.listeners.iter().map(|listener| listener.0.clone()).collect()
     }
 
     /// The whole bootstrap configuration, for [`crate::envoy::Launch::new`].
@@ -118,11 +109,8 @@ impl Listener {
     /// The plugin configuration as it is now.
     pub fn plugin(&self) -> Value {
         let mut copy = self.clone();
-        let text = at(copy.filter(), "/configuration/value")
-            .as_str()
-            .map(serde_json::from_str);
-        text.expect("a StringValue")
-            .expect("plugin configuration in JSON")
+        let text = at(copy.filter(), "/configuration/value").as_str().map(serde_json::from_str);
+        text.expect("a StringValue").expect("plugin configuration in JSON")
     }
 
     /// Hands the plugin this text as its configuration, JSON or not.
@@ -162,15 +150,11 @@ impl Listener {
     /// Takes one function of the host, or one callback, away from the module.
     pub fn without_capability(self, name: &str) -> Self {
         let all = || CAPABILITIES.split_whitespace();
-        assert!(
-            all().any(|capability| capability == name),
-            "{name} is no capability"
-        );
+        assert!(all().any(|capability| capability == name), "{name} is no capability");
         let left = all().filter(|capability| *capability != name);
         let allowed: Map<_, _> = left.map(|left| (left.to_owned(), json!({}))).collect();
         self.edit_filter(|filter| {
-            filter["vm_config"]["capability_restriction_config"] =
-                json!({"allowed_capabilities": allowed});
+            filter["vm_config"]["capability_restriction_config"] = json!({"allowed_capabilities": allowed});
         })
     }
 
@@ -206,10 +190,7 @@ impl Listener {
 
     /// Adds a route for paths with that prefix, before the others, on which our filter is off.
     pub fn disabled_under(mut self, prefix: &str) -> Self {
-        let routes = at(
-            &mut self.0,
-            &format!("{MANAGER}/route_config/virtual_hosts/0/routes"),
-        );
+        let routes = at(&mut self.0, &format!("{MANAGER}/route_config/virtual_hosts/0/routes"));
         let mut route = routes[0].clone();
         route["match"] = json!({"prefix": prefix});
         route["typed_per_filter_config"] = json!({FILTER: {
@@ -237,10 +218,7 @@ impl Listener {
     }
 
     fn http_filter(&mut self, name: &str) -> &mut Value {
-        let found = self
-            .filters()
-            .iter_mut()
-            .find(|filter| filter["name"] == name);
+        let found = self.filters().iter_mut().find(|filter| filter["name"] == name);
         found.unwrap_or_else(|| panic!("no filter {name} in the chain"))
     }
 
@@ -258,8 +236,7 @@ impl Listener {
 /// The shipped configuration, as it is in the repository.
 pub fn shipped() -> Result<Value> {
     let file = workspace().join("envoy/envoy.yaml");
-    let text = std::fs::read_to_string(&file)
-        .with_context(|| format!("cannot read {}", file.display()))?;
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_saphyr::from_str(&text).with_context(|| format!("{} is not YAML", file.display()))
 }
 
@@ -268,9 +245,7 @@ fn socket_address(addr: SocketAddr) -> Value {
 }
 
 fn at<'a>(value: &'a mut Value, pointer: &str) -> &'a mut Value {
-    value
-        .pointer_mut(pointer)
-        .unwrap_or_else(|| panic!("the configuration has no {pointer}"))
+    value.pointer_mut(pointer).unwrap_or_else(|| panic!("the configuration has no {pointer}"))
 }
 
 /// Everything that a module can be given or be called by, in the proxy-wasm interface 0.2.1 and in

@@ -13,10 +13,7 @@ pub struct Fields(Vec<(String, Vec<u8>)>);
 impl Fields {
     /// The values of all fields of that name, whatever its case.
     pub fn all(&self, name: &str) -> Vec<&[u8]> {
-        self.iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v)
-            .collect()
+        self.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v).collect()
     }
 
     /// The first value of that name.
@@ -26,26 +23,20 @@ impl Fields {
 
     /// The first value of that name, where it is text.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.get(name)
-            .and_then(|value| std::str::from_utf8(value).ok())
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// All fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_slice()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
     fn parse(block: &[u8]) -> io::Result<Self> {
         let mut slots = [httparse::EMPTY_HEADER; 256];
         match httparse::parse_headers(block, &mut slots) {
-            Ok(httparse::Status::Complete((_, fields))) => Ok(Self(
-                fields
-                    .iter()
-                    .map(|f| (f.name.to_owned(), f.value.to_vec()))
-                    .collect(),
-            )),
+            Ok(httparse::Status::Complete((_, fields))) => {
+                Ok(Self(fields.iter().map(|f| (f.name.to_owned(), f.value.to_vec())).collect()))
+            }
             Ok(httparse::Status::Partial) => Err(malformed("header fields")),
             Err(error) => Err(malformed(&error.to_string())),
         }
@@ -88,10 +79,7 @@ impl Framing {
     }
 
     fn declared(fields: &Fields) -> Option<Self> {
-        if fields
-            .text("transfer-encoding")
-            .is_some_and(|v| v.eq_ignore_ascii_case("chunked"))
-        {
+        if fields.text("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
             return Some(Self::Chunked);
         }
         Some(Self::Length(fields.text("content-length")?.parse().ok()?))
@@ -101,28 +89,16 @@ impl Framing {
 /// Reads a head; `None` where the sender closed instead of beginning one.
 pub fn read_head(input: &mut impl BufRead) -> io::Result<Option<Head>> {
     let mut start = Vec::new();
-    if input
-        .by_ref()
-        .take(HEAD_LIMIT)
-        .read_until(b'\n', &mut start)?
-        == 0
-    {
+    if input.by_ref().take(HEAD_LIMIT).read_until(b'\n', &mut start)? == 0 {
         return Ok(None);
     }
     let start = start.strip_suffix(b"\r\n").ok_or_else(cut_short)?.to_vec();
-    Ok(Some(Head {
-        start,
-        fields: read_fields(input)?,
-    }))
+    Ok(Some(Head { start, fields: read_fields(input)? }))
 }
 
 /// Reads a body to its end, handing on each piece as it comes; returns the trailers. An error means
 /// that the body did not arrive whole.
-pub fn read_body(
-    input: &mut impl BufRead,
-    framing: Framing,
-    mut piece: impl FnMut(&[u8]),
-) -> io::Result<Fields> {
+pub fn read_body(input: &mut impl BufRead, framing: Framing, mut piece: impl FnMut(&[u8])) -> io::Result<Fields> {
     match framing {
         Framing::Length(length) => copy(input, length, &mut piece)?,
         Framing::Close => while copy_some(input, u64::MAX, &mut piece)? > 0 {},
@@ -173,11 +149,7 @@ fn copy(input: &mut impl BufRead, mut left: u64, piece: &mut impl FnMut(&[u8])) 
     Ok(())
 }
 
-fn copy_some(
-    input: &mut impl BufRead,
-    most: u64,
-    piece: &mut impl FnMut(&[u8]),
-) -> io::Result<u64> {
+fn copy_some(input: &mut impl BufRead, most: u64, piece: &mut impl FnMut(&[u8])) -> io::Result<u64> {
     let bytes = input.fill_buf()?;
     let count = bytes.len().min(usize::try_from(most).unwrap_or(usize::MAX));
     if count > 0 {

@@ -25,7 +25,5 @@ use std::path::PathBuf;
 /// The workspace's root folder.
 pub fn workspace() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .nth(2)
-        .map_or_else(|| here.clone(), PathBuf::from)
+    here.ancestors().nth(2).map_or_else(|| here.clone(), PathBuf::from)
 }

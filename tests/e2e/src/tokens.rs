@@ -96,10 +96,7 @@ impl Issuer {
     /// Forged: says `alg: none`, and has no signature.
     pub fn unsigned(&self, claims: &Value) -> String {
         let header = json!({"alg": "none", "typ": "JWT"});
-        join(
-            &signing_input(header.to_string(), self.claims(claims).to_string()),
-            b"",
-        )
+        join(&signing_input(header.to_string(), self.claims(claims).to_string()), b"")
     }
 
     /// Forged: HS256 with the public key's PEM text as the secret, for a verifier that lets the
@@ -122,14 +119,9 @@ impl Issuer {
 /// Forged: that token with other claims over its own, under its old signature.
 pub fn tampered(token: &str, changes: &Value) -> Result<String> {
     let parts: Vec<&str> = token.split('.').collect();
-    let [header, payload, signature] = parts[..] else {
-        anyhow::bail!("not a compact token")
-    };
+    let [header, payload, signature] = parts[..] else { anyhow::bail!("not a compact token") };
     let claims = merged(serde_json::from_slice(&BASE64.decode(payload)?)?, changes);
-    Ok(format!(
-        "{header}.{}.{signature}",
-        BASE64.encode(claims.to_string())
-    ))
+    Ok(format!("{header}.{}.{signature}", BASE64.encode(claims.to_string())))
 }
 
 /// Any three parts as a token, each encoded, nothing checked.
@@ -139,9 +131,7 @@ pub fn compact(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>, signature: &
 
 /// Seconds since 1970.
 pub fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 fn signing_input(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
@@ -171,8 +161,7 @@ mod tests {
         let (text, signature) = token.rsplit_once('.').expect("three parts");
         let signature = BASE64.decode(signature).expect("base64url");
         let key = VerifyingKey::<Sha256>::new(issuer.public.clone());
-        Signature::try_from(signature.as_slice())
-            .is_ok_and(|signature| key.verify(text.as_bytes(), &signature).is_ok())
+        Signature::try_from(signature.as_slice()).is_ok_and(|signature| key.verify(text.as_bytes(), &signature).is_ok())
     }
 
     #[test]
@@ -181,18 +170,9 @@ mod tests {
         let claims = json!({"sub": "ada", "aud": null});
         let token = issuer.token(&claims);
         assert!(verifies(&issuer, &token));
-        assert!(!verifies(
-            &issuer,
-            &issuer.impostor().expect("a key").token(&claims)
-        ));
-        assert!(!verifies(
-            &issuer,
-            &tampered(&token, &json!({"sub": "bob"})).expect("a token")
-        ));
-        assert!(!verifies(
-            &issuer,
-            &issuer.confused(&claims).expect("a token")
-        ));
+        assert!(!verifies(&issuer, &issuer.impostor().expect("a key").token(&claims)));
+        assert!(!verifies(&issuer, &tampered(&token, &json!({"sub": "bob"})).expect("a token")));
+        assert!(!verifies(&issuer, &issuer.confused(&claims).expect("a token")));
         assert!(issuer.unsigned(&claims).ends_with('.'));
     }
 

@@ -41,14 +41,7 @@ impl Recorded {
         let rest = words.next().unwrap_or_default();
         let target = rest.strip_suffix(b" HTTP/1.1").unwrap_or(rest).to_vec();
         let (body, trailers) = (Vec::new(), Fields::default());
-        Self {
-            method,
-            target,
-            fields: head.fields,
-            body,
-            trailers,
-            complete: false,
-        }
+        Self { method, target, fields: head.fields, body, trailers, complete: false }
     }
 }
 
@@ -89,24 +82,17 @@ impl Upstream {
 
     /// Every request that has arrived to its end.
     pub fn complete_requests(&self) -> Vec<Recorded> {
-        self.requests()
-            .into_iter()
-            .filter(|request| request.complete)
-            .collect()
+        self.requests().into_iter().filter(|request| request.complete).collect()
     }
 
     /// The request with that `x-request-id`, where it has begun to arrive.
     pub fn find(&self, id: &str) -> Option<Recorded> {
-        self.requests()
-            .into_iter()
-            .find(|request| request.id() == id)
+        self.requests().into_iter().find(|request| request.id() == id)
     }
 
     /// Waits until the request with that id has begun to arrive and `ready` holds for it.
     pub fn wait_for(&self, id: &str, ready: impl Fn(&Recorded) -> bool) -> Result<Recorded> {
-        wait::until(&format!("request {id} at the upstream"), || {
-            self.find(id).filter(&ready)
-        })
+        wait::until(&format!("request {id} at the upstream"), || self.find(id).filter(&ready))
     }
 }
 

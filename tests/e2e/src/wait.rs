@@ -13,11 +13,7 @@ pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> Result<T> {
 }
 
 /// [`until`] with a deadline of its own.
-pub fn until_within<T>(
-    deadline: Duration,
-    what: &str,
-    mut probe: impl FnMut() -> Option<T>,
-) -> Result<T> {
+pub fn until_within<T>(deadline: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> Result<T> {
     let end = Instant::now() + deadline;
     loop {
         if let Some(value) = probe() {

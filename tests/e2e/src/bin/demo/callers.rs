@@ -74,25 +74,16 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn user(name: &str) -> Self {
-        Self {
-            who: name.to_owned(),
-            claims: json!({"preferred_username": name}),
-        }
+        Self { who: name.to_owned(), claims: json!({"preferred_username": name}) }
     }
 
     pub(crate) fn client(id: &str) -> Self {
-        Self {
-            who: id.to_owned(),
-            claims: json!({"client_id": id}),
-        }
+        Self { who: id.to_owned(), claims: json!({"client_id": id}) }
     }
 
     /// The same caller, with a word on what they are.
     pub(crate) fn called(self, what: &str) -> Self {
-        Self {
-            who: format!("{} ({what})", self.who),
-            ..self
-        }
+        Self { who: format!("{} ({what})", self.who), ..self }
     }
 }
 
@@ -105,9 +96,7 @@ impl Policy {
             serde_json::from_str(&text).with_context(name)?
         } else {
             let first = |error: &str| error.lines().next().unwrap_or_default().to_owned();
-            serde_saphyr::from_str(&text)
-                .map_err(|error| anyhow!(first(&error.to_string())))
-                .with_context(name)?
+            serde_saphyr::from_str(&text).map_err(|error| anyhow!(first(&error.to_string()))).with_context(name)?
         };
         let policy = Self::deserialize(&source).with_context(name)?;
         Ok(Self { source, ..policy })
@@ -119,27 +108,13 @@ impl Policy {
             "USER" => Some(Caller::user(owner_id)),
             "CLIENT" => Some(Caller::client(owner_id)),
             "GROUP" => {
-                let group = self
-                    .groups
-                    .iter()
-                    .find(|group| group.group_id == owner_id)?;
-                Some(
-                    self.member(&group.members)?
-                        .called(&format!("group {owner_id}")),
-                )
+                let group = self.groups.iter().find(|group| group.group_id == owner_id)?;
+                Some(self.member(&group.members)?.called(&format!("group {owner_id}")))
             }
             "ROLE" => {
                 let role = self.roles.iter().find(|role| role.role_id == owner_id)?;
-                let of_group = || {
-                    role.groups
-                        .iter()
-                        .find_map(|group| self.caller("GROUP", group))
-                };
-                Some(
-                    self.member(&role.members)
-                        .or_else(of_group)?
-                        .called(&format!("role {owner_id}")),
-                )
+                let of_group = || role.groups.iter().find_map(|group| self.caller("GROUP", group));
+                Some(self.member(&role.members).or_else(of_group)?.called(&format!("role {owner_id}")))
             }
             "MAPPING_RULE" => {
                 let known = |rule: &&MappingRule| rule.mapping_rule_id == owner_id;
@@ -154,19 +129,9 @@ impl Policy {
     }
 
     fn member(&self, members: &Members) -> Option<Caller> {
-        let rule = || {
-            members
-                .mapping_rules
-                .iter()
-                .find_map(|id| self.caller("MAPPING_RULE", id))
-        };
+        let rule = || members.mapping_rules.iter().find_map(|id| self.caller("MAPPING_RULE", id));
         let client = || members.clients.first().map(|id| Caller::client(id));
-        members
-            .users
-            .first()
-            .map(|name| Caller::user(name))
-            .or_else(client)
-            .or_else(rule)
+        members.users.first().map(|name| Caller::user(name)).or_else(client).or_else(rule)
     }
 }
 
@@ -175,7 +140,5 @@ fn nested(claim: &str, value: &str) -> Value {
     let Some(path) = claim.strip_prefix("$.") else {
         return json!({claim: value});
     };
-    path.rsplit('.').fold(Value::from(value), |inner, name| {
-        Value::Object(Map::from_iter([(name.to_owned(), inner)]))
-    })
+    path.rsplit('.').fold(Value::from(value), |inner, name| Value::Object(Map::from_iter([(name.to_owned(), inner)])))
 }

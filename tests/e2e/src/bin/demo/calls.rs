@@ -37,27 +37,15 @@ struct Ask {
 
 impl Ask {
     fn get(path: &str) -> Self {
-        Self {
-            method: "GET",
-            path: path.to_owned(),
-            body: None,
-            about: String::new(),
-        }
+        Self { method: "GET", path: path.to_owned(), body: None, about: String::new() }
     }
 
     fn post(path: &str, body: Value) -> Self {
-        Self {
-            method: "POST",
-            body: Some(body),
-            ..Self::get(path)
-        }
+        Self { method: "POST", body: Some(body), ..Self::get(path) }
     }
 
     fn about(self, about: &str) -> Self {
-        Self {
-            about: about.to_owned(),
-            ..self
-        }
+        Self { about: about.to_owned(), ..self }
     }
 
     fn start(process: &str) -> Self {
@@ -90,16 +78,8 @@ impl Ask {
             bare = bare.json(body);
         }
         let request = token.map_or_else(|| bare.again(), |token| bare.again().bearer(token));
-        let what = format!("{} {}", bare.line(), self.about)
-            .trim_end()
-            .to_owned();
-        Call {
-            who: who.to_owned(),
-            what,
-            request,
-            bare,
-            honest,
-        }
+        let what = format!("{} {}", bare.line(), self.about).trim_end().to_owned();
+        Call { who: who.to_owned(), what, request, bare, honest }
     }
 
     fn by_caller(&self, caller: &Caller, issuer: &Issuer) -> Call {
@@ -124,20 +104,8 @@ pub(crate) fn of_the_sample(issuer: &Issuer) -> Result<Vec<Call>> {
     add(&developer, Ask::search("process-instances"));
     add(&developer, Ask::get("/v2/users/ada"));
     add(&worker, Ask::activate());
-    add(
-        &worker,
-        Ask::post(
-            &format!("/v2/jobs/{KEY}/completion"),
-            json!({"variables": {}}),
-        ),
-    );
-    add(
-        &worker,
-        Ask::post(
-            &format!("/v2/process-instances/{KEY}/cancellation"),
-            json!({}),
-        ),
-    );
+    add(&worker, Ask::post(&format!("/v2/jobs/{KEY}/completion"), json!({"variables": {}})));
+    add(&worker, Ask::post(&format!("/v2/process-instances/{KEY}/cancellation"), json!({})));
     add(&clerk, Ask::evaluate("credit-check"));
     add(&clerk, Ask::evaluate("salary"));
     calls.extend(bad(&developer, &Ask::start("invoice"), issuer)?);
@@ -149,25 +117,16 @@ pub(crate) fn of_any(policy: &Policy, issuer: &Issuer) -> Result<Vec<Call>> {
     let mut calls = Vec::new();
     let mut base: Option<(Caller, Ask)> = None;
     for kind in ["ROLE", "GROUP", "USER", "CLIENT", "MAPPING_RULE"] {
-        let of_kind = policy
-            .authorizations
-            .iter()
-            .filter(|grant| grant.owner_type == kind);
-        let uses = || {
-            of_kind.clone().filter_map(|grant| {
-                Some((grant, use_of(grant)?, policy.caller(kind, &grant.owner_id)?))
-            })
-        };
+        let of_kind = policy.authorizations.iter().filter(|grant| grant.owner_type == kind);
+        let uses =
+            || of_kind.clone().filter_map(|grant| Some((grant, use_of(grant)?, policy.caller(kind, &grant.owner_id)?)));
         let telling = uses().find(|(grant, ask, _)| ask.decides() && grant.resource_id != "*");
         let Some((grant, ask, caller)) = telling.or_else(|| uses().next()) else {
             continue;
         };
         calls.push(ask.by_caller(&caller, issuer));
         calls.extend(beyond(policy, grant).map(|ask| ask.by_caller(&caller, issuer)));
-        if base
-            .as_ref()
-            .is_none_or(|(_, before)| ask.decides() && !before.decides())
-        {
+        if base.as_ref().is_none_or(|(_, before)| ask.decides() && !before.decides()) {
             base = Some((caller, ask));
         }
     }
@@ -214,16 +173,8 @@ fn use_of(grant: &Authorization) -> Option<Ask> {
 /// A call for which the grant's owner, by itself, has nothing.
 fn beyond(policy: &Policy, grant: &Authorization) -> Option<Ask> {
     let others = [
-        (
-            "PROCESS_DEFINITION",
-            "CREATE_PROCESS_INSTANCE",
-            "some-other-process",
-        ),
-        (
-            "DECISION_DEFINITION",
-            "CREATE_DECISION_INSTANCE",
-            "some-other-decision",
-        ),
+        ("PROCESS_DEFINITION", "CREATE_PROCESS_INSTANCE", "some-other-process"),
+        ("DECISION_DEFINITION", "CREATE_DECISION_INSTANCE", "some-other-decision"),
         ("MESSAGE", "CREATE", "some-other-message"),
         ("TENANT", "DELETE", "some-other-tenant"),
     ];
@@ -235,9 +186,7 @@ fn beyond(policy: &Policy, grant: &Authorization) -> Option<Ask> {
                 && held.permission_types.iter().any(|p| p == permission)
         })
     };
-    let free = others
-        .into_iter()
-        .find(|(kind, permission, _)| !holds(kind, permission));
+    let free = others.into_iter().find(|(kind, permission, _)| !holds(kind, permission));
     free.and_then(|(kind, permission, id)| call_for(kind, permission, id))
 }
 
@@ -249,13 +198,9 @@ fn call_for(resource_type: &str, permission: &str, id: &str) -> Option<Ask> {
         ("PROCESS_DEFINITION", "READ_PROCESS_DEFINITION") => Ask::search("process-definitions"),
         ("PROCESS_DEFINITION", "READ_PROCESS_INSTANCE") => Ask::search("process-instances"),
         ("PROCESS_DEFINITION", "UPDATE_PROCESS_INSTANCE") => Ask::activate(),
-        ("PROCESS_DEFINITION", "CANCEL_PROCESS_INSTANCE") => {
-            Ask::post(&format!("{instance}/cancellation"), json!({}))
-        }
+        ("PROCESS_DEFINITION", "CANCEL_PROCESS_INSTANCE") => Ask::post(&format!("{instance}/cancellation"), json!({})),
         ("PROCESS_DEFINITION", "READ_USER_TASK") => Ask::search("user-tasks"),
-        ("PROCESS_DEFINITION", "UPDATE_USER_TASK") => {
-            Ask::post(&format!("/v2/user-tasks/{KEY}/completion"), json!({}))
-        }
+        ("PROCESS_DEFINITION", "UPDATE_USER_TASK") => Ask::post(&format!("/v2/user-tasks/{KEY}/completion"), json!({})),
         ("DECISION_DEFINITION", "CREATE_DECISION_INSTANCE") => Ask::evaluate(id),
         ("DECISION_DEFINITION", "READ_DECISION_DEFINITION") => Ask::search("decision-definitions"),
         ("DECISION_DEFINITION", "READ_DECISION_INSTANCE") => Ask::search("decision-instances"),
@@ -276,10 +221,7 @@ fn call_for(resource_type: &str, permission: &str, id: &str) -> Option<Ask> {
             let path = format!("/v2/{kind}/{}", encode(id));
             match permission {
                 "READ" => Ask::get(&path),
-                "DELETE" => Ask {
-                    method: "DELETE",
-                    ..Ask::get(&path)
-                },
+                "DELETE" => Ask { method: "DELETE", ..Ask::get(&path) },
                 _ => return None,
             }
         }
@@ -290,11 +232,7 @@ fn call_for(resource_type: &str, permission: &str, id: &str) -> Option<Ask> {
 fn encode(id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
     let one = |byte: u8| {
-        if plain(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
+        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     };
     id.bytes().map(one).collect()
 }

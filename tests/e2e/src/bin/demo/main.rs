@@ -33,8 +33,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match options(std::env::args().skip(1)).and_then(|options| options.map_or(Ok(()), |o| run(&o)))
-    {
+    match options(std::env::args().skip(1)).and_then(|options| options.map_or(Ok(()), |o| run(&o))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: {error:#}");
@@ -47,11 +46,7 @@ fn main() -> ExitCode {
 fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>> {
     let mut options = Options::default();
     while let Some(word) = words.next() {
-        let mut value = || {
-            words
-                .next()
-                .with_context(|| format!("{word} needs a value"))
-        };
+        let mut value = || words.next().with_context(|| format!("{word} needs a value"));
         match word.as_str() {
             "--policy" => options.policy = Some(value()?.into()),
             "--port" => options.port = value()?.parse().context("--port takes a number")?,
@@ -72,26 +67,15 @@ fn run(options: &Options) -> Result<()> {
         let _ = stop.send(());
     })?;
 
-    let file = options
-        .policy
-        .clone()
-        .unwrap_or_else(|| workspace().join("envoy/policy.yaml"));
+    let file = options.policy.clone().unwrap_or_else(|| workspace().join("envoy/policy.yaml"));
     let policy = Policy::read(&file)?;
     let stage = Stage::set(&policy, options.port)?;
     let calls = match options.policy {
         None => calls::of_the_sample(&stage.issuer)?,
         Some(_) => calls::of_any(&policy, &stage.issuer)?,
     };
-    println!(
-        "policy    {} ({} authorizations)",
-        file.display(),
-        policy.authorizations.len()
-    );
-    println!(
-        "gateway   http://{} (Envoy, process {})",
-        stage.addr,
-        stage.envoy.pid()
-    );
+    println!("policy    {} ({} authorizations)", file.display(), policy.authorizations.len());
+    println!("gateway   http://{} (Envoy, process {})", stage.addr, stage.envoy.pid());
     println!("upstream  http://{}\n", stage.upstream.addr());
 
     let mut rows = Vec::new();

@@ -52,9 +52,7 @@ impl<'a> Row<'a> {
 /// Prints the table.
 pub(crate) fn table(rows: &[Row]) {
     let head = ["WHO", "CALL", "ANSWER", "REASON", "TIME"].map(str::to_owned);
-    let lines: Vec<[String; 5]> = std::iter::once(head)
-        .chain(rows.iter().map(Row::cells))
-        .collect();
+    let lines: Vec<[String; 5]> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
     let widths = [0, 1, 2, 3, 4].map(|column| width(column).unwrap_or_default());
     for [who, call, answer, reason, time] in &lines {

@@ -32,24 +32,13 @@ impl Stage {
             bail!("port {port} cannot be had ({error}): give another one, or none for a free one");
         }
         let upstream = Upstream::start()?;
-        let issuer = Issuer::new(
-            "https://login.example.com/realms/camunda",
-            "orchestration-api",
-        )?;
-        let gateway = Gateway::new(upstream.addr())?.listener("gateway", |listener| {
-            listener.port(port).issuer(&issuer).policy(&policy.source)
-        });
+        let issuer = Issuer::new("https://login.example.com/realms/camunda", "orchestration-api")?;
+        let gateway = Gateway::new(upstream.addr())?
+            .listener("gateway", |listener| listener.port(port).issuer(&issuer).policy(&policy.source));
         let started = Launch::new(gateway.build()).start();
-        let envoy = started.map_err(|error| {
-            anyhow!("Envoy did not start: {}", complaint(&format!("{error:#}")))
-        })?;
+        let envoy = started.map_err(|error| anyhow!("Envoy did not start: {}", complaint(&format!("{error:#}"))))?;
         let addr = envoy.addr("gateway")?;
-        Ok(Self {
-            envoy,
-            upstream,
-            issuer,
-            addr,
-        })
+        Ok(Self { envoy, upstream, issuer, addr })
     }
 }
 
@@ -62,9 +51,7 @@ pub(crate) fn complaint(log: &str) -> String {
         Some(said.split_once(": ")?.1) // what stands before is the plugin's name
     });
     let is_error = |line: &&str| line.contains("][critical]") || line.contains("][error]");
-    let error = lines
-        .find(is_error)
-        .and_then(|line| line.rsplit("] ").next());
+    let error = lines.find(is_error).and_then(|line| line.rsplit("] ").next());
     let found = own.next_back().or(error).or(log.lines().next());
     found.unwrap_or("it says nothing").to_owned()
 }
