@@ -32,6 +32,8 @@
     deny(
         clippy::arithmetic_side_effects,
         clippy::as_conversions,
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
         clippy::expect_used,
         clippy::indexing_slicing,
         clippy::panic,
@@ -64,8 +66,8 @@ pub mod judge;
 
 // The command line and its suites, which read files and the clock.
 #[cfg(feature = "cli")]
-#[allow(clippy::disallowed_methods, reason = "the engine has no I/O, the command line does")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the engine has no I/O, the command line does")]
 pub mod cli;
 #[cfg(feature = "cli")]
-#[allow(clippy::disallowed_methods, reason = "the engine has no I/O, the command line does")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the engine has no I/O, the command line does")]
 pub mod suite;

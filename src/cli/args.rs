@@ -21,7 +21,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Says what the edge decides about one request, and why
-    Explain(ExplainArguments),
+    Explain(Box<ExplainArguments>),
     /// Runs suites of requests and expected decisions
     Test(TestArguments),
     /// Lists the catalogue of operations, or says which operation a request is

@@ -1,0 +1,69 @@
+# What can be made here; `make` alone lists it.
+
+ENVOY_VERSION := 1.40.0
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+MODULE := target/portcullis.wasm
+ENVOY ?= target/envoy/bin/envoy
+export ENVOY
+export PORTCULLIS := $(TARGET)/release/portcullis
+
+.PHONY: help demo up test check audit bench wasm cli envoy fmt clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo    a dozen calls through a real Envoy, and what became of them (POLICY=file for your own policy)'
+	@echo 'make up      the same Envoy left running, with curl lines to try (PORT=n for a fixed port)'
+	@echo 'make test    every test: engine, command line, real Envoy'
+	@echo 'make check   formatting, lints, dependencies (needs cargo-deny)'
+	@echo 'make audit   known vulnerabilities in dependencies (needs cargo-deny and the network)'
+	@echo 'make bench   cost per request beside Envoy'"'"'s own filters'
+	@echo 'make wasm    the module: $(MODULE)'
+	@echo 'make cli     the command: $(TARGET)/release/portcullis'
+	@echo 'make clean   remove what was made'
+
+demo: wasm cli envoy
+	@cargo run --quiet -p portcullis-e2e --bin demo -- $(if $(POLICY),--policy '$(POLICY)')
+
+up: wasm cli envoy
+	@cargo run --quiet -p portcullis-e2e --bin demo -- --up $(if $(POLICY),--policy '$(POLICY)') $(if $(PORT),--port '$(PORT)')
+
+test: wasm cli envoy
+	cargo test -p portcullis --features cli
+	cargo test -p portcullis-e2e
+
+check:
+	cargo fmt --check
+	cargo clippy --workspace --exclude portcullis-filter --exclude portcullis-bench-noop --all-targets --features portcullis/cli -- -D warnings
+	cargo clippy -p portcullis-filter -p portcullis-bench-noop --target wasm32-wasip1 -- -D warnings
+	cargo deny check bans licenses sources
+
+audit:
+	cargo deny check advisories
+
+bench: wasm envoy
+	cargo build --release -p portcullis-bench-noop --target wasm32-wasip1
+	cargo run --release -p portcullis-bench --bin bench
+
+wasm: | .rust
+	@cargo build --release -p portcullis-filter --target wasm32-wasip1
+	@mkdir -p target && cp $(TARGET)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
+
+cli: | .rust
+	@cargo build --release -p portcullis --features cli
+
+envoy:
+	@if [ ! -x '$(ENVOY)' ]; then sh envoy/fetch.sh '$(ENVOY_VERSION)'; fi
+
+fmt:
+	cargo fmt
+
+clean:
+	cargo clean
+	rm -rf target
+
+# One clear line where Rust or its wasm target is missing.
+.PHONY: .rust
+.rust:
+	@command -v cargo >/dev/null || { echo 'Rust is missing: install rustup, https://rustup.rs' >&2; exit 2; }
+	@[ -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-wasip1" ] \
+		|| { echo "the Rust target is missing: rustup target add wasm32-wasip1 --toolchain $$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)" >&2; exit 2; }
