@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 
 /// The whole plugin configuration.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Configuration {
     /// Of this schema; 1.
     #[serde(deserialize_with = "whole")]
+    #[cfg_attr(feature = "cli", schemars(with = "u64"))]
     pub version: u64,
     /// In logs, metrics and the belt.
     pub name: String,
@@ -51,6 +53,7 @@ pub struct Configuration {
 
 /// One issuer.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct IssuerSource {
     /// Exactly what `iss` must be.
@@ -72,6 +75,7 @@ pub struct IssuerSource {
 
 /// Where keys come from.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct JwksSource {
     /// The key set itself.
@@ -80,6 +84,7 @@ pub struct JwksSource {
 
 /// A key set (RFC 7517 section 5).
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct InlineSource {
     /// Its keys.
     pub keys: Vec<Value>,
@@ -87,6 +92,7 @@ pub struct InlineSource {
 
 /// How claims name the caller; names or JSONPath, as in `camunda.security.authentication.oidc`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct ClaimsSource {
     /// The username.
@@ -107,6 +113,7 @@ impl Default for ClaimsSource {
 
 /// Where a token may stand.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct CredentialSource {
     /// In a header.
@@ -115,6 +122,7 @@ pub struct CredentialSource {
 
 /// A header with a token.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct HeaderCredential {
     /// Its name.
@@ -126,6 +134,7 @@ pub struct HeaderCredential {
 
 /// The cluster's API.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct ApiSource {
     /// The cluster's version, such as `8.9`.
@@ -146,6 +155,7 @@ impl Default for ApiSource {
 
 /// What becomes of decisions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Mode {
     /// They are enforced.
@@ -155,6 +165,7 @@ pub enum Mode {
 
 /// What becomes of an allow that only the cluster can complete.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct UnresolvedSource {
     /// By default.
@@ -165,6 +176,7 @@ pub struct UnresolvedSource {
 
 /// Left to the cluster, or denied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum DeferOrDeny {
     /// Left to the cluster.
@@ -176,6 +188,7 @@ pub enum DeferOrDeny {
 
 /// What becomes of a search by a principal that holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Searches {
     /// It is forwarded: the cluster answers without rows.
@@ -187,12 +200,14 @@ pub enum Searches {
 
 /// How bodies that decide are read.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct BodySource {
     /// What is held back until the verdict.
     pub gate: GateSource,
     /// The longest body that is read.
     #[serde(deserialize_with = "whole")]
+    #[cfg_attr(feature = "cli", schemars(with = "u64"))]
     pub max_bytes: u64,
 }
 
@@ -204,6 +219,7 @@ impl Default for BodySource {
 
 /// What is held back until the verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum GateSource {
     /// The whole request.
@@ -214,6 +230,7 @@ pub enum GateSource {
 
 /// Help for those who set things up.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct DebugSource {
     /// Whether refusals carry the reason in a header.
@@ -222,6 +239,7 @@ pub struct DebugSource {
 
 /// Where decisions can be seen.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct DecisionLogSource {
     /// As JSON in the filter state, for access logs.

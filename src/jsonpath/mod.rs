@@ -10,6 +10,9 @@ mod parse;
 use filter::Filter;
 use serde_json::Value;
 
+/// The most values that are followed: several deep scans in one path multiply.
+const MAX_FOUND: usize = 65_536;
+
 /// Why a path cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PathError {
@@ -88,10 +91,10 @@ impl JsonPath {
             }
             definite = definite && step.is_definite();
             if descend {
-                found = found.into_iter().flat_map(with_all_below).collect();
+                found = found.into_iter().flat_map(with_all_below).take(MAX_FOUND).collect();
                 descend = false;
             }
-            found = found.into_iter().flat_map(|value| step.apply(value)).collect();
+            found = found.into_iter().flat_map(|value| step.apply(value)).take(MAX_FOUND).collect();
         }
         match (definite, found.first()) {
             (true, Some(value)) => Found::One(value),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 /// A whole policy. Sections may be absent.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Policy {
     /// What is granted to whom.
@@ -21,6 +22,7 @@ pub struct Policy {
 
 /// One grant.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Authorization {
     /// `USER`, `CLIENT`, `GROUP`, `ROLE` or `MAPPING_RULE`.
@@ -40,11 +42,13 @@ pub struct Authorization {
     pub permission_types: Vec<String>,
     /// In exports; without meaning here.
     #[serde(default, rename = "authorizationKey")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
     _key: Ignored,
 }
 
 /// A role and who is in it.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Role {
     /// The role's id.
@@ -62,13 +66,16 @@ pub struct Role {
     #[serde(default)]
     pub mapping_rules: Vec<String>,
     #[serde(default, rename = "name")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
     _name: Ignored,
     #[serde(default, rename = "description")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
     _description: Ignored,
 }
 
 /// A group and who is in it.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Group {
     /// The group's id.
@@ -86,13 +93,16 @@ pub struct Group {
     #[serde(default)]
     pub roles: Vec<String>,
     #[serde(default, rename = "name")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
     _name: Ignored,
     #[serde(default, rename = "description")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
     _description: Ignored,
 }
 
 /// A mapping rule.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
     /// The rule's id.
@@ -102,11 +112,13 @@ pub struct Rule {
     /// The text that the claim must be, or hold.
     pub claim_value: String,
     #[serde(default, rename = "name")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
     _name: Ignored,
 }
 
 /// A tenant and who is assigned to it.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Tenant {
     /// The tenant's id.
@@ -127,8 +139,10 @@ pub struct Tenant {
     #[serde(default)]
     pub mapping_rules: Vec<String>,
     #[serde(default, rename = "name")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
     _name: Ignored,
     #[serde(default, rename = "description")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
     _description: Ignored,
 }
 
