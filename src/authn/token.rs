@@ -97,7 +97,7 @@ pub fn verify(
     if candidates.peek().is_none() {
         return Err(Refused::new(Reason::KeyUnknown, "no key of the issuer has this kid and algorithm"));
     }
-    if !candidates.any(|key| check.verify(algorithm, &key.rsa, message.as_bytes(), token.signature_bytes())) {
+    if !candidates.any(|key| check.verify(algorithm, &key.public, message.as_bytes(), token.signature_bytes())) {
         return Err(Refused::new(Reason::SignatureInvalid, "the signature does not fit"));
     }
     let identity = Identity::of_verified_claims(&Value::Object(claims), issuer)?;

@@ -2,31 +2,48 @@
 
 use crate::host;
 use crate::vm::{self, Checker};
-use portcullis::authn::keys::{Algorithm, RsaKey};
-use portcullis::authn::signature::{PureRust, SignatureCheck};
+use portcullis::authn::keys::{Algorithm, PublicKey};
+use portcullis::authn::signature::{PureRust, SignatureCheck, ecdsa_der};
+use std::borrow::Cow;
 
 /// Envoy's `verify_signature`, with the pure Rust check behind it.
 pub struct Native;
 
 impl SignatureCheck for Native {
-    fn verify(&self, algorithm: Algorithm, key: &RsaKey, message: &[u8], signature: &[u8]) -> bool {
-        let hash = match algorithm {
-            Algorithm::Rs256 => "sha256",
-        };
-        // The key goes into field 2, as DER: the PEM of field 5 fails on older Envoys.
-        let arguments = [field(1, hash.as_bytes()), field(2, &key.spki_der), field(3, signature), field(4, message)];
-        match host::call_foreign_function("verify_signature", &arguments.concat()) {
-            Ok(result) => {
-                vm::count_signature(Checker::Host);
-                result == SUCCESS
-            }
-            // The proxy has no such function, or is not let to offer it.
-            Err(_) => {
-                vm::count_signature(Checker::Module);
-                PureRust.verify(algorithm, key, message, signature)
-            }
+    fn verify(&self, algorithm: Algorithm, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+        if let Some(verdict) = by_host(algorithm, key, message, signature) {
+            vm::count_signature(Checker::Host);
+            return verdict;
         }
+        vm::count_signature(Checker::Module);
+        PureRust.verify(algorithm, key, message, signature)
     }
+}
+
+/// The proxy's verdict; `None` where it cannot check this algorithm, has no such function, or is
+/// not let to offer it. It knows PKCS #1 and ECDSA, and does not bind a curve to an algorithm: only
+/// a key that fits gets here.
+fn by_host(algorithm: Algorithm, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<bool> {
+    if !key.fits(algorithm) {
+        return None;
+    }
+    let hash = match algorithm {
+        Algorithm::Rs256 | Algorithm::Es256 => "sha256",
+        Algorithm::Rs384 | Algorithm::Es384 => "sha384",
+        Algorithm::Rs512 => "sha512",
+        Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 | Algorithm::EdDsa => return None,
+    };
+    let (key, signature) = match key {
+        PublicKey::Rsa { spki_der, .. } => (spki_der, Cow::Borrowed(signature)),
+        PublicKey::P256 { spki_der, .. } | PublicKey::P384 { spki_der, .. } => {
+            (spki_der, Cow::Owned(ecdsa_der(algorithm, signature)?))
+        }
+        PublicKey::Ed25519(_) => return None,
+    };
+    // The key goes into field 2, as DER: the PEM of field 5 fails on older Envoys.
+    let arguments = [field(1, hash.as_bytes()), field(2, key), field(3, &signature), field(4, message)];
+    let result = host::call_foreign_function("verify_signature", &arguments.concat()).ok()?;
+    Some(result == SUCCESS)
 }
 
 /// A protobuf result with `bool result = 1` true and no error.

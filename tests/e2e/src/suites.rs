@@ -197,3 +197,17 @@ fn completed(suite: &Suite, claims: &Value) -> Map<String, Value> {
 fn expiry() -> Value {
     ((tokens::now() / 3600 + 2) * 3600).into()
 }
+
+/// Why Envoy answers a request with 400 itself, before it asks any filter; `None` where it asks.
+pub fn refused_by_envoy(request: &CaseRequest) -> Option<&'static str> {
+    let has = |odd: fn(u8) -> bool| request.path.bytes().any(odd);
+    if has(|byte| byte <= 0x20 || byte == 0x7f) {
+        Some("the HTTP/1 parser takes no blanks and control bytes in a target")
+    } else if has(|byte| byte >= 0x80) {
+        Some("the HTTP/1 parser takes no bytes outside ASCII in a target")
+    } else if has(|byte| byte == b'#') {
+        Some("the connection manager takes no fragment in a path")
+    } else {
+        None
+    }
+}

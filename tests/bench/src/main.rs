@@ -1,0 +1,70 @@
+//! What a request costs: Portcullis beside a module that does nothing and beside Envoy's own
+//! filters, all in one Envoy. `make bench` runs it.
+//!
+//! ```text
+//! grants ──> listeners (native) ──> one Envoy, one worker <── load, as cases says
+//!                                        │ worker: CPU time of its thread
+//!                    rounds: all cases in turn, again and again ──> statistics ──> report
+//! ```
+//!
+//! The load comes from the same machine and may take CPU from Envoy, as anything else that runs
+//! there may. So it is not throughput that counts, but the CPU time of Envoy's worker thread per
+//! request, and of that only what a case adds over a direct response in the same round.
+
+mod cases;
+mod grants;
+mod listeners;
+mod load;
+mod machine;
+mod native;
+mod options;
+mod random;
+mod report;
+mod rounds;
+mod statistics;
+mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use portcullis_e2e::envoy::{self, Launch};
+use portcullis_e2e::tokens::Issuer;
+
+use crate::cases::Case;
+use crate::machine::Machine;
+use crate::options::Options;
+use crate::report::Report;
+use crate::worker::Worker;
+
+fn main() -> ExitCode {
+    match Options::read(std::env::args().skip(1)).and_then(|options| options.map_or(Ok(()), |o| run(&o))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    for (module, remedy) in options.modules() {
+        if !module.is_file() {
+            bail!("no module at {}: {remedy}", module.display());
+        }
+    }
+    envoy::binary()?;
+
+    let issuer = Issuer::new("https://login.example.com/realms/camunda", "orchestration-api")?;
+    let envoy = Launch::new(listeners::bootstrap(options, &issuer)?).start()?;
+    let machine = Machine::look(&envoy)?;
+    let cases = Case::all(options, &issuer);
+    cases::verify_listeners(&envoy, &cases, &issuer)?;
+
+    let worker = Worker::find(envoy.pid())?;
+    let measured = rounds::measure(&envoy, &worker, cases, options)?;
+    cases::verify_caches(&envoy, &measured)?;
+
+    let report = Report::new(machine, options, &measured);
+    report.print();
+    options.json.as_ref().map_or(Ok(()), |file| report.write(file))
+}

@@ -1,0 +1,311 @@
+//! Bad credentials and odd headers, put to a real Envoy: each has its named answer, none reaches
+//! the cluster, and the worker that answered goes on working.
+
+use std::net::SocketAddr;
+
+use portcullis_e2e::client::{self, Request, Response};
+use portcullis_e2e::envoy::{Envoy, Launch};
+use portcullis_e2e::gateway::{Gateway, Listener};
+use portcullis_e2e::tokens::{self, Issuer, compact, now};
+use portcullis_e2e::upstream::{Recorded, Upstream};
+use serde_json::{Value, json};
+
+/// An Envoy with one worker and one VM, so that whatever harms one request would harm the next.
+struct Edge {
+    envoy: Envoy,
+    upstream: Upstream,
+    issuer: Issuer,
+    addr: SocketAddr,
+}
+
+/// What a refused caller is told.
+struct Answer {
+    status: u16,
+    title: &'static str,
+    challenge: &'static str,
+}
+
+/// RFC 6750 section 3.1.
+const NO_TOKEN: Answer = Answer { status: 401, title: "Unauthorized", challenge: "Bearer" };
+const BAD_TOKEN: Answer = Answer { status: 401, title: "Unauthorized", challenge: "Bearer error=\"invalid_token\"" };
+const AMBIGUOUS: Answer = Answer { status: 400, title: "Bad Request", challenge: "Bearer error=\"invalid_request\"" };
+
+impl Edge {
+    fn start() -> Self {
+        Self::shaped(|listener| listener)
+    }
+
+    fn shaped(shape: impl Fn(Listener) -> Listener) -> Self {
+        let upstream = Upstream::start().expect("an upstream");
+        let issuer = Issuer::new("https://idp.test", "orchestration-api").expect("a key");
+        let gateway = Gateway::new(upstream.addr()).expect("the shipped configuration");
+        let policy = json!({"authorizations": [
+            {"ownerType": "USER", "ownerId": "ada", "resourceType": "PROCESS_DEFINITION", "resourceId": "invoice",
+             "permissionTypes": ["CREATE_PROCESS_INSTANCE"]},
+        ]});
+        let config = gateway.listener("gateway", |l| shape(l.issuer(&issuer).policy(&policy))).build();
+        let envoy = Launch::new(config).start().expect("Envoy");
+        let addr = envoy.addr("gateway").expect("an address");
+        Self { envoy, upstream, issuer, addr }
+    }
+
+    /// A good token, unlike any before: nothing has been kept about it.
+    fn token(&self) -> String {
+        self.issuer.token(&json!({"preferred_username": "ada", "jti": Request::get("/").id()}))
+    }
+
+    fn send(&self, request: &Request) -> Response {
+        client::send(self.addr, request).expect("an answer")
+    }
+
+    /// The request is refused like this, for this reason; then a good one is served.
+    fn refuses(&self, what: &str, request: Request, answer: &Answer, reason: &str) {
+        let response = self.send(&request);
+        assert_eq!(response.status, answer.status, "{what}: {}", response.text());
+        let problem = response.json().expect("a problem");
+        assert_eq!(response.fields.text("content-type"), Some("application/problem+json"), "{what}");
+        assert_eq!(response.fields.all("www-authenticate"), [answer.challenge.as_bytes()], "{what}");
+        let (title, status) = (&problem["title"], &problem["status"]);
+        assert_eq!((title, status), (&json!(answer.title), &json!(answer.status)), "{what}");
+        assert_eq!((&problem["type"], &problem["instance"]), (&json!("about:blank"), &json!("/v2/topology")), "{what}");
+        assert_eq!(problem.as_object().map(serde_json::Map::len), Some(5), "{what}: {problem}");
+
+        let line = self.envoy.access_line(request.id()).expect("a line");
+        let decision = line.decision().expect("a decision");
+        assert_eq!(line.details(), reason, "{what}: {decision}");
+        assert_eq!(decision["reason"], reason, "{what}");
+        assert_eq!((&decision["decision"], &decision["principal"]), (&json!("deny"), &Value::Null), "{what}");
+        assert_eq!(line.status(), u64::from(answer.status), "{what}");
+        // The caller learns the class only.
+        let fields = response.fields.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
+        let told = fields.chain([response.text()]).collect::<Vec<_>>().join("\n");
+        let detail = decision["detail"].as_str().expect("a detail");
+        assert!(!told.contains(reason) && !told.contains(detail), "{what}: {told}");
+        assert!(self.upstream.find(request.id()).is_none(), "{what}: it reached the cluster");
+        self.serves(what, Request::get("/v2/topology").bearer(self.token()));
+    }
+
+    /// A token that is refused.
+    fn refuses_token(&self, what: &str, token: impl AsRef<[u8]>, reason: &str) {
+        self.refuses(what, Request::get("/v2/topology").bearer(token), &BAD_TOKEN, reason);
+    }
+
+    /// The request is served; what arrived at the cluster.
+    fn serves(&self, what: &str, request: Request) -> Recorded {
+        let response = self.send(&request);
+        assert_eq!(response.status, 200, "after {what}: {}", response.text());
+        let arrived = self.upstream.find(request.id()).expect("the request at the upstream");
+        assert!(arrived.complete, "after {what}");
+        arrived
+    }
+
+    /// Nothing has gone wrong in the VM, all the time.
+    fn assert_unharmed(&self) {
+        let log = self.envoy.log();
+        for word in ["panicked", "Function: proxy_on", "Uncaught RuntimeError"] {
+            assert!(!log.contains(word), "{word} in Envoy's log:\n{log}");
+        }
+        let reloads = self.envoy.stats("vm_reload").expect("stats");
+        assert_eq!(reloads.values().sum::<u64>(), 0, "{reloads:?}");
+    }
+}
+
+#[test]
+fn what_is_no_token_is_refused() {
+    let edge = Edge::start();
+    let good = edge.token();
+    let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+
+    let topology = || Request::get("/v2/topology");
+    edge.refuses("no credential", topology(), &NO_TOKEN, "token_missing");
+    edge.refuses("an empty header", topology().header("authorization", ""), &NO_TOKEN, "token_missing");
+    edge.refuses("a token alone", topology().header("authorization", &good), &NO_TOKEN, "token_missing");
+    edge.refuses("Basic alone", topology().header("authorization", "Basic YTpi"), &NO_TOKEN, "token_missing");
+    edge.refuses("a session alone", topology().header("cookie", "camunda-session=1"), &NO_TOKEN, "token_missing");
+
+    for (what, token) in [
+        ("an empty token", String::new()),
+        ("one word", "token".into()),
+        ("two dots too many", format!("{good}.a.b")),
+        ("one dot too few", format!("{header}.{payload}")),
+        ("only dots", "..".into()),
+        ("an empty signature", format!("{header}.{payload}.")),
+        ("a header that is not base64", format!("{header}!.{payload}.{signature}")),
+        ("claims that are not base64", format!("{header}.{payload}+/.{signature}")),
+        ("a signature that is not base64", format!("{header}.{payload}.{signature}*")),
+        ("padding", format!("{header}=.{payload}.{signature}")),
+        ("a blank in the token", format!("{header}. {payload}.{signature}")),
+        ("a blank before the token", format!(" {good}")),
+        ("a header that is not JSON", compact("{", "{}", b"x")),
+        ("claims that are a list", compact(edge.issuer.header().to_string(), "[]", b"x")),
+        ("a header nested without end", compact("[".repeat(5_000), "{}", b"x")),
+    ] {
+        // An RSA signature of no bytes is no matter of form.
+        let reason = if what == "an empty signature" { "signature_invalid" } else { "token_malformed" };
+        edge.refuses_token(what, token, reason);
+    }
+    let huge = edge.issuer.token(&json!({"preferred_username": "ada", "pad": "x".repeat(20_000)}));
+    edge.refuses_token("a huge token", huge, "token_malformed");
+    edge.assert_unharmed();
+}
+
+#[test]
+fn a_token_too_long_for_envoy_is_refused_by_envoy() {
+    let edge = Edge::start();
+    let request = Request::get("/v2/topology").bearer("x".repeat(100_000));
+    assert_eq!(edge.send(&request).status, 431);
+    assert!(edge.upstream.find(request.id()).is_none());
+    edge.serves("a token too long for Envoy", Request::get("/v2/topology").bearer(edge.token()));
+    edge.assert_unharmed();
+}
+
+#[test]
+fn bytes_outside_ascii_in_a_token_are_refused() {
+    let edge = Edge::start();
+    let good = edge.token();
+    for byte in 0x80..=0xff_u8 {
+        let token = [good.as_bytes(), &[byte]].concat();
+        edge.refuses_token(&format!("a token with {byte:#x} at its end"), token, "token_malformed");
+    }
+    let all: Vec<u8> = (0x80..=0xff).collect();
+    edge.refuses_token("a token of such bytes alone", &all, "token_malformed");
+    edge.refuses_token("a token that is UTF-8", "é.é.é", "token_malformed");
+    let bare = Request::get("/v2/topology").header("authorization", &all);
+    edge.refuses("such bytes instead of a scheme", bare, &NO_TOKEN, "token_missing");
+    edge.assert_unharmed();
+}
+
+#[test]
+fn claims_that_break_a_rule_are_refused() {
+    let edge = Edge::start();
+    let issuer = &edge.issuer;
+    let with = |claims: Value| {
+        let mut all = json!({"preferred_username": "ada"});
+        all.as_object_mut().expect("claims").extend(claims.as_object().expect("claims").clone());
+        issuer.token(&all)
+    };
+    for (what, token, reason) in [
+        ("expired", with(json!({"exp": now() - 120})), "token_expired"),
+        ("not yet valid", with(json!({"nbf": now() + 3_600})), "token_not_yet_valid"),
+        ("a text as exp", with(json!({"exp": (now() + 3_600).to_string()})), "token_malformed"),
+        ("a text as nbf", with(json!({"nbf": "now"})), "token_malformed"),
+        ("no exp", with(json!({"exp": null})), "token_malformed"),
+        ("no aud", with(json!({"aud": null})), "audience_mismatch"),
+        ("another aud", with(json!({"aud": ["optimize", "orchestration-api/"]})), "audience_mismatch"),
+        ("another issuer", with(json!({"iss": "https://idp.test/"})), "issuer_unknown"),
+        ("no issuer", with(json!({"iss": null})), "issuer_unknown"),
+        ("nobody", with(json!({"preferred_username": null})), "identity_missing"),
+        ("a number as a name", with(json!({"preferred_username": 7})), "identity_missing"),
+    ] {
+        edge.refuses_token(what, token, reason);
+    }
+    let claims = issuer.claims(&json!({"preferred_username": "ada"})).to_string();
+    let twice = claims.replacen('{', &format!("{{\"exp\":{},", now() + 60), 1);
+    edge.refuses_token("two exp", issuer.sign_raw(issuer.header().to_string(), twice), "token_malformed");
+    let escaped = claims.replacen('{', &format!("{{\"\\u0065xp\":{},", now() + 60), 1);
+    edge.refuses_token(
+        "two exp, one escaped",
+        issuer.sign_raw(issuer.header().to_string(), escaped),
+        "token_malformed",
+    );
+
+    // The clocks may differ by `clockSkew`, a minute.
+    let late = with(json!({"exp": now() - 20, "nbf": now() - 40}));
+    edge.serves("expired within the skew", Request::get("/v2/topology").bearer(late));
+    edge.assert_unharmed();
+}
+
+#[test]
+fn forgeries_are_refused() {
+    let edge = Edge::start();
+    let issuer = &edge.issuer;
+    let impostor = issuer.impostor().expect("a key");
+    let ada = json!({"preferred_username": "ada"});
+    let own_key = json!({"jwk": impostor.jwks()["keys"][0]});
+    let good = edge.token();
+    let (signed, _) = good.rsplit_once('.').expect("a signature");
+    let (_, other_signature) =
+        impostor.token(&ada).rsplit_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("");
+    for (what, token, reason) in [
+        ("alg none", issuer.unsigned(&ada), "algorithm_refused"),
+        ("alg none, signed", issuer.with_header(&json!({"alg": "none"}), &ada), "algorithm_refused"),
+        ("HS256 with the public key", issuer.confused(&ada).expect("a token"), "algorithm_refused"),
+        ("an unknown alg", issuer.with_header(&json!({"alg": "RS255"}), &ada), "algorithm_refused"),
+        ("alg in small letters", issuer.with_header(&json!({"alg": "rs256"}), &ada), "algorithm_refused"),
+        ("no alg", issuer.with_header(&json!({"alg": null}), &ada), "token_malformed"),
+        ("alg twice", issuer.sign_raw(r#"{"alg":"none","alg":"RS256","kid":"key-1"}"#, "{}"), "token_malformed"),
+        ("crit", issuer.with_header(&json!({"crit": ["exp"], "exp": 1}), &ada), "token_malformed"),
+        ("its own key", impostor.with_header(&own_key, &ada), "token_malformed"),
+        ("its own key, honestly signed", issuer.with_header(&own_key, &ada), "token_malformed"),
+        ("an address of keys", issuer.with_header(&json!({"jku": "https://evil.test"}), &ada), "token_malformed"),
+        ("another key with the same kid", impostor.token(&ada), "signature_invalid"),
+        ("another key without a kid", impostor.with_header(&json!({"kid": null}), &ada), "signature_invalid"),
+        ("an unknown kid", issuer.with_header(&json!({"kid": "key-2"}), &ada), "key_unknown"),
+        (
+            "other claims",
+            tokens::tampered(&good, &json!({"preferred_username": "eve"})).expect("a token"),
+            "signature_invalid",
+        ),
+        ("another token's signature", format!("{signed}.{other_signature}"), "signature_invalid"),
+    ] {
+        edge.refuses_token(what, token, reason);
+    }
+    // The host has checked them, not the module.
+    let checks = edge.envoy.stats("portcullis_signature_checks").expect("stats");
+    assert!(checks.keys().all(|name| name.contains("component.host")), "{checks:?}");
+    edge.assert_unharmed();
+}
+
+#[test]
+fn header_values_that_are_no_text_do_no_harm() {
+    let edge = Edge::start();
+    let start = json!({"processDefinitionId": "invoice"});
+    let all: Vec<u8> = (0x80..=0xff).collect();
+    for name in [
+        "x-anything",
+        "accept",
+        "accept-language",
+        "user-agent",
+        "referer",
+        "cookie",
+        "origin",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-envoy-original-path",
+        "x-http-method-override",
+        "traceparent",
+        "te",
+        "via",
+        "expect",
+        "content-type",
+        "content-encoding",
+        "content-language",
+        "x-token",
+        "x-portcullis-user",
+        "x-request-id",
+        "host",
+        "transfer-encoding",
+        "content-length",
+        "connection",
+        "upgrade",
+        "authorization",
+    ] {
+        for value in [&b"\xff"[..], b"a\x80b", b"\xc3", &all] {
+            for request in [Request::get("/v2/topology"), Request::post("/v2/process-instances", &start)] {
+                let what = format!("{} with {name}: {value:?}", request.line());
+                let request = request.bearer(edge.token()).header(name, value);
+                let response = edge.send(&request);
+                let arrived = edge.upstream.find(request.id());
+                match response.status {
+                    200 => assert!(arrived.is_some_and(|r| r.complete), "{what}"),
+                    400..500 => assert!(arrived.is_none(), "{what}"),
+                    status => panic!("{what}: {status} {}", response.text()),
+                }
+                edge.serves(&what, Request::get("/v2/topology").bearer(edge.token()));
+            }
+        }
+    }
+    let arrived = edge.serves("", Request::get("/v2/topology").bearer(edge.token()).header("x-anything", &all));
+    assert_eq!(arrived.fields.get("x-anything"), Some(&*all), "it goes on as it came");
+    edge.assert_unharmed();
+}
