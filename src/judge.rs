@@ -4,10 +4,12 @@
 use crate::api::body::{Body, Incoming, Members, Progress, Unreadable};
 use crate::api::catalogue::Operation;
 use crate::api::route::{self, Route};
-#[cfg(any(test, feature = "cli"))]
-use crate::authn::Identity;
+use crate::authn::keys::remote::{KeyStore, Received};
 use crate::authn::signature::SignatureCheck;
-use crate::authn::{Refused, TokenCache, UnixSeconds, credential, token};
+use crate::authn::token::Unverified;
+#[cfg(any(test, feature = "cli"))]
+use crate::authn::{Identity, Refused};
+use crate::authn::{Issuers, TokenCache, UnixSeconds, credential, token};
 use crate::authz::{self, Principal, Verdict};
 use crate::config::Plan;
 use crate::decision::{Decision, Outcome};
@@ -22,8 +24,39 @@ pub struct Resolved {
     principal: Rc<Principal>,
 }
 
-/// Verified tokens of one set of issuers, with their principals.
-pub type Tokens = TokenCache<Resolved>;
+/// What is known of one set of issuers and outlives a plan: a push of a new policy keeps it.
+#[derive(Debug)]
+pub struct Memory {
+    /// Verified tokens, with the principals of their bearers.
+    pub tokens: TokenCache<Resolved>,
+    /// Fetched keys.
+    pub keys: KeyStore,
+}
+
+impl Memory {
+    /// Nothing known yet of these issuers.
+    #[must_use]
+    pub fn new(issuers: &Issuers) -> Self {
+        Self { tokens: TokenCache::default(), keys: KeyStore::new(issuers) }
+    }
+
+    /// Forgets tokens of issuers whose keys have become too old. To be called now and then.
+    pub fn age(&mut self, now: UnixSeconds) {
+        for issuer in self.keys.without_good_keys(now) {
+            self.tokens.forget(issuer);
+        }
+    }
+
+    /// Takes the answer to a fetch of keys, as [`KeyStore::receive`] does. Where an issuer's keys
+    /// have changed, its verified tokens are forgotten.
+    pub fn receive(&mut self, issuer: usize, answer: Option<(u16, &[u8])>, now: UnixSeconds, chance: u32) -> Received {
+        let received = self.keys.receive(issuer, answer, now, chance);
+        if matches!(received, Received::Keys { changed: true, .. }) {
+            self.tokens.forget(issuer);
+        }
+        received
+    }
+}
 
 /// What judging needs from its surroundings.
 pub struct Surroundings<'a> {
@@ -31,8 +64,10 @@ pub struct Surroundings<'a> {
     pub now: UnixSeconds,
     /// Who checks signatures.
     pub signatures: &'a dyn SignatureCheck,
-    /// Tokens verified before.
-    pub tokens: &'a mut Tokens,
+    /// What is known of the plan's issuers.
+    pub memory: &'a mut Memory,
+    /// Where the request has waited for keys: what [`Step::NeedsKeys`] gave it then.
+    pub waited: Option<u64>,
 }
 
 /// How far judging has come.
@@ -40,6 +75,10 @@ pub struct Surroundings<'a> {
 pub enum Step {
     /// It is done.
     Decided(Decision),
+    /// The issuer's keys are missing, or lack the one that the token names: judge the request
+    /// again, with this number as `waited`, when an answer to a fetch has come, and refuse it with
+    /// [`Reason::KeysUnavailable`] when none comes in time.
+    NeedsKeys(u64),
     /// The body decides: give it its parts.
     NeedsBody(Pending),
 }
@@ -78,10 +117,17 @@ impl Plan {
         self.judge_with(request, || Ok(Rc::new(Principal::resolve(&self.table, Rc::new(identity?)))))
     }
 
+    /// The refusal of a request whose issuer's keys did not come.
+    #[must_use]
+    pub fn without_keys(&self, request: &Request<'_>) -> Decision {
+        let operation = route::find(&self.base_path, request.method, request.path).ok().flatten().map(|r| r.operation);
+        self.denial(Reason::KeysUnavailable, None, operation, None)
+    }
+
     fn judge_with(
         self: &Rc<Self>,
         request: &Request<'_>,
-        authenticate: impl FnOnce() -> Result<Rc<Principal>, Refused>,
+        authenticate: impl FnOnce() -> Result<Rc<Principal>, Unverified>,
     ) -> Step {
         let route = match route::find(&self.base_path, request.method, request.path) {
             Ok(route) => route.filter(|r| r.operation.since <= self.rules.version),
@@ -97,7 +143,8 @@ impl Plan {
         }
         let principal = match authenticate() {
             Ok(principal) => principal,
-            Err(refused) => {
+            Err(Unverified::NeedsKeys { fetches, .. }) => return Step::NeedsKeys(fetches),
+            Err(Unverified::Refused(refused)) => {
                 return self.deny(refused.reason, Some(refused.detail), operation, None);
             }
         };
@@ -117,18 +164,16 @@ impl Plan {
         self: &Rc<Self>,
         request: &Request<'_>,
         surroundings: &mut Surroundings<'_>,
-    ) -> Result<Rc<Principal>, Refused> {
+    ) -> Result<Rc<Principal>, Unverified> {
         let token = credential::find(&self.credentials, request)?;
-        let tokens = &mut *surroundings.tokens;
-        let identity = match tokens.get(token, surroundings.now)? {
+        let Surroundings { now, signatures, memory: Memory { tokens, keys }, waited } = surroundings;
+        let identity = match tokens.get(token, *now)? {
             Some(hit) => match hit.attachment {
-                Some(resolved) if resolved.plan.as_ptr() == Rc::as_ptr(self) => {
-                    return Ok(resolved.principal);
-                }
+                Some(resolved) if resolved.plan.as_ptr() == Rc::as_ptr(self) => return Ok(resolved.principal),
                 _ => hit.identity,
             },
             None => {
-                let verified = token::verify(token, &self.issuers, surroundings.now, surroundings.signatures)?;
+                let verified = token::verify(token, &self.issuers, keys, *waited, *now, *signatures)?;
                 tokens.insert(token, verified)
             }
         };

@@ -13,7 +13,7 @@
 //! that way:
 //!
 //! ```
-//! use portcullis::{authn::signature::PureRust, config, judge::{Step, Surroundings, Tokens}, request::Request};
+//! use portcullis::{authn::signature::PureRust, config, judge::{Memory, Step, Surroundings}, request::Request};
 //! use std::rc::Rc;
 //!
 //! let (plan, _warnings) = config::read(br#"{
@@ -22,8 +22,8 @@
 //!         {"kty": "RSA", "kid": "1", "e": "AQAB", "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}]}}}]
 //! }"#).unwrap();
 //! let request = Request { method: b"GET", path: b"/v2/topology", headers: &[] };
-//! let mut tokens = Tokens::default();
-//! let mut around = Surroundings { now: 0, signatures: &PureRust, tokens: &mut tokens };
+//! let mut memory = Memory::new(&plan.issuers);
+//! let mut around = Surroundings { now: 0, signatures: &PureRust, memory: &mut memory, waited: None };
 //! let Step::Decided(decision) = Rc::new(plan).judge(&request, &mut around) else { unreachable!() };
 //! assert_eq!(decision.reason().code(), "token_missing");
 //! ```

@@ -93,6 +93,8 @@ reasons! {
     TenantNotAssigned = "tenant_not_assigned", 403, 7, "Assign the caller to the tenant in the cluster.";
     /// Only the cluster could complete the decision, and `unresolved` says deny.
     Unresolved = "unresolved", 403, 7, "Grant it on `*`, or set `unresolved` to defer.";
+    /// The issuer's keys could not be fetched, or not in time.
+    KeysUnavailable = "keys_unavailable", 503, 14, "See the proxy's log; check the identity provider and its cluster.";
     /// No body came to the filter while the request was held.
     BodyWithheld = "body_withheld", 503, 14, "Set `allow_on_headers_stop_iteration: true`, or `body.gate: stream`.";
     /// The filter has no plan to judge with, or the proxy refused it a call.

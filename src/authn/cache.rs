@@ -21,6 +21,7 @@ struct Entry<A> {
     identity: Rc<Identity>,
     validity: Validity,
     attachment: Option<A>,
+    issuer: usize,
     size: usize,
 }
 
@@ -84,6 +85,7 @@ impl<A: Clone> TokenCache<A> {
             identity: Rc::clone(&identity),
             validity: verified.validity,
             attachment: None,
+            issuer: verified.issuer,
             size: token.len().saturating_add(identity.size()).saturating_add(OVERHEAD),
         };
         if let Some(slot) = slot(token) {
@@ -105,6 +107,13 @@ impl<A: Clone> TokenCache<A> {
             entry.attachment = Some(attachment);
         }
         self.put(slot, entry);
+    }
+
+    /// Drops every token of an issuer, by its number: its keys have changed.
+    pub fn forget(&mut self, issuer: usize) {
+        self.old.retain(|_, entry| entry.issuer != issuer);
+        self.young.retain(|_, entry| entry.issuer != issuer);
+        self.young_bytes = self.young.values().map(|e| e.size).sum();
     }
 
     /// Roughly how many bytes are kept.
@@ -145,7 +154,7 @@ mod tests {
 
     fn verified(name: &str, expires: UnixSeconds) -> Verified {
         let identity = Identity::assumed(Subject::User(name.into()), None, &json!({}));
-        Verified { identity, validity: Validity::new(None, expires) }
+        Verified { identity, validity: Validity::new(None, expires), issuer: usize::from(name == "two") }
     }
 
     fn name(hit: Option<Hit<()>>) -> Option<Subject> {
@@ -180,5 +189,15 @@ mod tests {
             assert!(cache.bytes() <= 20_000);
         }
         assert!(cache.get("a.b.signature-00000000", 0).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_issuer_is_forgotten_as_a_whole() {
+        let mut cache = TokenCache::<()>::default();
+        cache.insert("one.b.signature-of-one", verified("one", 10));
+        cache.insert("two.b.signature-of-two", verified("two", 10));
+        cache.forget(0);
+        assert!(cache.get("one.b.signature-of-one", 0).unwrap().is_none());
+        assert!(cache.get("two.b.signature-of-two", 0).unwrap().is_some());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::UnixSeconds;
 use super::claims::ClaimRules;
+use super::keys::remote::Remote;
 use super::keys::{Algorithm, KeySet};
 
 /// An issuer of tokens and how its tokens are read.
@@ -11,8 +12,10 @@ pub struct Issuer {
     pub issuer: String,
     /// One of these must be in `aud`.
     pub audiences: Vec<String>,
-    /// Its keys.
+    /// Keys of the configuration.
     pub keys: KeySet,
+    /// Where its other keys are fetched from.
+    pub remote: Option<Remote>,
     /// The algorithms it may use.
     pub algorithms: Vec<Algorithm>,
     /// By how many seconds its clock and ours may differ.
@@ -32,10 +35,15 @@ impl Issuers {
         Self(issuers)
     }
 
-    /// The issuer with exactly this name.
+    /// The number of the issuer with exactly this name, and the issuer.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<&Issuer> {
-        self.0.iter().find(|i| i.issuer == name)
+    pub fn named(&self, name: &str) -> Option<(usize, &Issuer)> {
+        self.0.iter().enumerate().find(|(_, i)| i.issuer == name)
+    }
+
+    /// All issuers, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &Issuer> {
+        self.0.iter()
     }
 
     /// The only issuer, where there is only one.

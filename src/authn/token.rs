@@ -1,7 +1,8 @@
 //! A compact JWS (RFC 7515), checked from the cheap to the dear: shape, algorithm, issuer,
 //! audience, times, and the signature last.
 
-use super::keys::Algorithm;
+use super::keys::remote::{KeyStore, Standing};
+use super::keys::{Algorithm, KeySet};
 use super::signature::SignatureCheck;
 use super::{Identity, Issuer, Issuers, Refused, UnixSeconds};
 use crate::json;
@@ -55,26 +56,51 @@ pub struct Verified {
     pub identity: Identity,
     /// When it may be used.
     pub validity: Validity,
+    /// Who signed it, by number.
+    pub issuer: usize,
 }
 
-/// Checks a token.
+/// Why a token is not verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unverified {
+    /// It is refused.
+    Refused(Refused),
+    /// The key that it names may still be fetched.
+    NeedsKeys {
+        /// From which issuer, by number.
+        issuer: usize,
+        /// How many fetches of that issuer had succeeded by now.
+        fetches: u64,
+    },
+}
+
+impl From<Refused> for Unverified {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Checks a token. `waited` is how many fetches had succeeded when the request began to wait for
+/// its key: a key that a later fetch lacks is unknown.
 ///
 /// # Errors
-/// [`Refused`] with the first rule it breaks.
+/// The first rule it breaks, or that its key must be waited for.
 pub fn verify(
     text: &str,
     issuers: &Issuers,
+    store: &mut KeyStore,
+    waited: Option<u64>,
     now: UnixSeconds,
     check: &dyn SignatureCheck,
-) -> Result<Verified, Refused> {
+) -> Result<Verified, Unverified> {
     let [header, payload, _] = parts(text)?;
     let header = object(header, "the header is not a JSON object without duplicates")?;
     if REFUSED_PARAMETERS.iter().any(|name| header.contains_key(*name)) {
-        return Err(malformed("the header has crit, jwk, jku, x5u or x5c"));
+        return Err(malformed("the header has crit, jwk, jku, x5u or x5c").into());
     }
     let algorithm = match header.get("alg") {
         Some(Value::String(name)) => Algorithm::named(name),
-        _ => return Err(malformed("alg is missing or not text")),
+        _ => return Err(malformed("alg is missing or not text").into()),
     };
     let algorithm = algorithm.ok_or(Refused::new(Reason::AlgorithmRefused, "alg is not an accepted algorithm"))?;
     let token = UntrustedToken::<'_, jwt_compact::Empty>::try_from(text).map_err(|error| match error {
@@ -83,9 +109,9 @@ pub fn verify(
         _ => malformed("the header breaks a rule of form"),
     })?;
     let claims = object(payload, "the claims are not a JSON object without duplicates")?;
-    let issuer = issuer(&claims, issuers)?;
+    let (number, issuer) = issuer(&claims, issuers)?;
     if !issuer.algorithms.contains(&algorithm) {
-        return Err(Refused::new(Reason::AlgorithmRefused, "alg is not one of the issuer's algorithms"));
+        return Err(Refused::new(Reason::AlgorithmRefused, "alg is not one of the issuer's algorithms").into());
     }
     audience(&claims, issuer)?;
     entra_version(&claims, &issuer.issuer)?;
@@ -93,15 +119,33 @@ pub fn verify(
     validity.check(now)?;
 
     let (message, _) = text.rsplit_once('.').unwrap_or_default();
-    let mut candidates = issuer.keys.candidates(token.header().key_id.as_deref(), algorithm).peekable();
-    if candidates.peek().is_none() {
-        return Err(Refused::new(Reason::KeyUnknown, "no key of the issuer has this kid and algorithm"));
-    }
-    if !candidates.any(|key| check.verify(algorithm, &key.public, message.as_bytes(), token.signature_bytes())) {
-        return Err(Refused::new(Reason::SignatureInvalid, "the signature does not fit"));
+    let id = token.header().key_id.as_deref();
+    let fits = |keys: &KeySet| -> Option<bool> {
+        let mut candidates = keys.candidates(id, algorithm).peekable();
+        candidates.peek()?;
+        Some(candidates.any(|key| check.verify(algorithm, &key.public, message.as_bytes(), token.signature_bytes())))
+    };
+    let (fetched, fetches) = match store.standing(number, now) {
+        Standing::Nothing => (None, None),
+        Standing::Missing => (None, Some(0)),
+        Standing::Good(keys, count) => (fits(keys), Some(count)),
+    };
+    match (fits(&issuer.keys), fetched) {
+        (Some(true), _) | (_, Some(true)) => {}
+        (Some(false), _) | (_, Some(false)) => {
+            return Err(Refused::new(Reason::SignatureInvalid, "the signature does not fit").into());
+        }
+        (None, None) => {
+            // A fetch that came after the request, and lacks the key, settles it.
+            let Some(fetches) = fetches.filter(|count| waited.is_none_or(|waited| *count <= waited)) else {
+                return Err(Refused::new(Reason::KeyUnknown, "no key of the issuer has this kid and algorithm").into());
+            };
+            store.ask(number, now);
+            return Err(Unverified::NeedsKeys { issuer: number, fetches });
+        }
     }
     let identity = Identity::of_verified_claims(&Value::Object(claims), issuer)?;
-    Ok(Verified { identity, validity })
+    Ok(Verified { identity, validity, issuer: number })
 }
 
 fn parts(text: &str) -> Result<[&str; 3], Refused> {
@@ -120,7 +164,7 @@ fn object(part: &str, detail: &'static str) -> Result<Map<String, Value>, Refuse
     }
 }
 
-fn issuer<'a>(claims: &Map<String, Value>, issuers: &'a Issuers) -> Result<&'a Issuer, Refused> {
+fn issuer<'a>(claims: &Map<String, Value>, issuers: &'a Issuers) -> Result<(usize, &'a Issuer), Refused> {
     let named = match claims.get("iss") {
         None => None,
         Some(Value::String(name)) => issuers.named(name),

@@ -1,7 +1,8 @@
 //! The issuers of a configuration, checked.
 
 use super::duration;
-use super::source::{ClaimsSource, IssuerSource};
+use super::remote;
+use super::source::{ClaimsSource, IssuerSource, JwksSource};
 use super::{ConfigError, Warning};
 use crate::authn::claims::ClaimRules;
 use crate::authn::keys::{Algorithm, KeySet};
@@ -42,21 +43,27 @@ fn check_one(path: &str, source: &IssuerSource, warnings: &mut Vec<Warning>) -> 
         let reason = format!("`{}` is not a length of time such as `60s`, of at most {MAX_SKEW}s", source.clock_skew);
         ConfigError::new(at("clockSkew"), reason)
     })?;
-    let (keys, skipped) = KeySet::read(&source.jwks.inline.keys);
-    let reasons: Vec<String> = skipped.iter().map(|s| format!("keys[{}]: {}", s.index, s.reason)).collect();
-    if keys.is_empty() {
-        let reason = if reasons.is_empty() { "the list is empty".into() } else { reasons.join("; ") };
-        return Err(ConfigError::new(at("jwks.inline.keys"), format!("no usable key: {reason}")));
-    }
-    warnings.extend(reasons.into_iter().map(|reason| Warning { path: at("jwks.inline"), reason }));
     Ok(Issuer {
         issuer: source.issuer.clone(),
         audiences: source.audiences.clone(),
-        keys,
+        keys: inline(path, &source.jwks, warnings)?,
+        remote: remote::check(path, source)?,
         algorithms: algorithms(path, source.algorithms.as_deref())?,
         clock_skew,
         claims: claims(path, &source.claims)?,
     })
+}
+
+fn inline(path: &str, source: &JwksSource, warnings: &mut Vec<Warning>) -> Result<KeySet, ConfigError> {
+    let Some(inline) = &source.inline else { return Ok(KeySet::default()) };
+    let (keys, skipped) = KeySet::read(&inline.keys);
+    let reasons: Vec<String> = skipped.iter().map(|s| format!("keys[{}]: {}", s.index, s.reason)).collect();
+    if keys.is_empty() {
+        let reason = if reasons.is_empty() { "the list is empty".into() } else { reasons.join("; ") };
+        return Err(ConfigError::new(format!("{path}.jwks.inline.keys"), format!("no usable key: {reason}")));
+    }
+    warnings.extend(reasons.into_iter().map(|reason| Warning { path: format!("{path}.jwks.inline"), reason }));
+    Ok(keys)
 }
 
 fn algorithms(path: &str, names: Option<&[String]>) -> Result<Vec<Algorithm>, ConfigError> {

@@ -6,6 +6,7 @@
 mod duration;
 mod issuers;
 mod plan;
+mod remote;
 mod source;
 
 pub use plan::{Gate, Plan, Warning};

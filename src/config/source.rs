@@ -73,13 +73,58 @@ pub struct IssuerSource {
     pub claims: ClaimsSource,
 }
 
-/// Where keys come from.
+/// Where keys come from: inline, fetched, or both.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct JwksSource {
     /// The key set itself.
-    pub inline: InlineSource,
+    #[serde(default)]
+    pub inline: Option<InlineSource>,
+    /// A key set to fetch.
+    #[serde(default)]
+    pub remote: Option<RemoteSource>,
+    /// A key set to fetch from where the issuer's metadata says.
+    #[serde(default)]
+    pub discovery: Option<DiscoverySource>,
+}
+
+/// A key set to fetch.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RemoteSource {
+    /// Where it is.
+    pub uri: String,
+    /// The proxy's cluster to fetch it from.
+    pub cluster: String,
+    /// How long an answer may take.
+    #[serde(default = "default_timeout")]
+    pub timeout: String,
+    /// How often it is fetched.
+    #[serde(default = "default_refresh")]
+    pub refresh: String,
+    /// For how long keys stay good while none can be fetched.
+    #[serde(default = "default_max_stale")]
+    pub max_stale: String,
+}
+
+/// A key set to fetch from where the issuer's metadata says.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DiscoverySource {
+    /// The proxy's cluster to fetch both from.
+    pub cluster: String,
+    /// How long an answer may take.
+    #[serde(default = "default_timeout")]
+    pub timeout: String,
+    /// How often it is fetched.
+    #[serde(default = "default_refresh")]
+    pub refresh: String,
+    /// For how long keys stay good while none can be fetched.
+    #[serde(default = "default_max_stale")]
+    pub max_stale: String,
 }
 
 /// A key set (RFC 7517 section 5).
@@ -252,6 +297,18 @@ fn default_credentials() -> Vec<CredentialSource> {
 
 fn default_anonymous() -> Vec<String> {
     vec!["getStatus".into(), "getLicense".into()]
+}
+
+fn default_timeout() -> String {
+    "2s".into()
+}
+
+fn default_refresh() -> String {
+    "5m".into()
+}
+
+fn default_max_stale() -> String {
+    "24h".into()
 }
 
 fn default_skew() -> String {

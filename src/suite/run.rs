@@ -5,7 +5,7 @@ use crate::authn::signature::PureRust;
 use crate::authn::{Identity, Refused, UnixSeconds};
 use crate::config::Plan;
 use crate::decision::Decision;
-use crate::judge::{Pending, Step, Surroundings, Tokens};
+use crate::judge::{Memory, Step, Surroundings};
 use crate::reason::Reason;
 use crate::request::Request;
 use serde_json::{Map, Value};
@@ -59,8 +59,8 @@ pub fn decide(plan: &Rc<Plan>, caller: &Caller, request: &CaseRequest, now: Unix
     let head = Request { method: request.method.as_bytes(), path: request.path.as_bytes(), headers: &headers };
     let step = match caller {
         Caller::Nobody | Caller::Token(_) => {
-            let mut tokens = Tokens::default();
-            plan.judge(&head, &mut Surroundings { now, signatures: &PureRust, tokens: &mut tokens })
+            let mut memory = Memory::new(&plan.issuers);
+            plan.judge(&head, &mut Surroundings { now, signatures: &PureRust, memory: &mut memory, waited: None })
         }
         Caller::Principal { subject, groups, claims } => {
             plan.judge_as(Ok(Identity::assumed(subject.clone(), groups.clone(), claims)), &head)
@@ -69,7 +69,13 @@ pub fn decide(plan: &Rc<Plan>, caller: &Caller, request: &CaseRequest, now: Unix
     };
     match step {
         Step::Decided(decision) => decision,
-        Step::NeedsBody(pending) => with_body(pending, request.body.as_deref().unwrap_or(&[])),
+        // Here nothing can be fetched.
+        Step::NeedsKeys(_) => plan.without_keys(&head),
+        Step::NeedsBody(pending) => match pending.push(request.body.as_deref().unwrap_or(&[]), true) {
+            Step::Decided(decision) => decision,
+            Step::NeedsBody(pending) => pending.refuse(Reason::BodyUnreadable),
+            Step::NeedsKeys(_) => plan.without_keys(&head),
+        },
     }
 }
 
@@ -87,16 +93,9 @@ fn header_value(prefix: &str, token: &str) -> String {
 /// only one.
 fn identity(plan: &Plan, claims: &Value) -> Result<Identity, Refused> {
     let issuer = match claims.get("iss") {
-        Some(name) => name.as_str().and_then(|name| plan.issuers.named(name)),
+        Some(name) => name.as_str().and_then(|name| plan.issuers.named(name)).map(|(_, issuer)| issuer),
         None => plan.issuers.only(),
     };
     let unknown = Refused { reason: Reason::IssuerUnknown, detail: "iss is missing or none of the configured issuers" };
     Identity::assumed_from_claims(claims, issuer.ok_or(unknown)?)
-}
-
-fn with_body(pending: Pending, body: &[u8]) -> Decision {
-    match pending.push(body, true) {
-        Step::Decided(decision) => decision,
-        Step::NeedsBody(pending) => pending.refuse(Reason::BodyUnreadable),
-    }
 }

@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod public;
+pub mod remote;
 
 use crate::json;
 pub use algorithm::Algorithm;

@@ -1,0 +1,437 @@
+//! Keys that an identity provider publishes: when to fetch them, and what to make of the answer.
+//!
+//! Nothing here does the fetching: whoever has a network asks [`KeyStore::due`] what to fetch and
+//! gives the answer to [`KeyStore::receive`].
+
+use super::{KeySet, Skipped};
+use crate::authn::{Issuers, UnixSeconds};
+use crate::json;
+use serde_json::Value;
+
+/// The longest answer that is read, in bytes.
+pub const MAX_ANSWER: usize = 1024 * 1024;
+/// How many seconds lie between two fetches at least, whatever asks for one: tokens with made-up
+/// key ids must not make the edge a hammer.
+const COOL_DOWN: UnixSeconds = 10;
+/// The longest pause after failures, in seconds.
+const MAX_BACKOFF: UnixSeconds = 60;
+/// After how many seconds beyond its timeout a fetch without an answer is given up.
+const GRACE: UnixSeconds = 5;
+
+/// An absolute `http` or `https` URI, taken apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Uri {
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host and perhaps port.
+    pub authority: String,
+    /// Path and perhaps query.
+    pub path: String,
+}
+
+impl Uri {
+    /// Reads a URI; `None` where it is not an absolute one of `http` or `https`, has user
+    /// information, a fragment, or characters that must not stand in one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let (authority, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len()))?;
+        let plain = |s: &str| s.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>^`{|}#".contains(&b));
+        if !matches!(scheme, "http" | "https") || authority.is_empty() || authority.contains(['@', '?']) || !plain(rest)
+        {
+            return None;
+        }
+        let path = if path.is_empty() { "/" } else { path };
+        Some(Self { scheme: scheme.into(), authority: authority.into(), path: path.into() })
+    }
+}
+
+/// How an issuer's keys are fetched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Remote {
+    /// The proxy's cluster to fetch from.
+    pub cluster: String,
+    /// Where to begin.
+    pub start: Start,
+    /// How long an answer may take, in milliseconds.
+    pub timeout: u32,
+    /// After how many seconds keys are fetched again.
+    pub refresh: UnixSeconds,
+    /// For how many seconds keys stay good while none can be fetched.
+    pub max_stale: UnixSeconds,
+}
+
+/// Where fetching begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// At the key set.
+    Keys(Uri),
+    /// At the issuer's metadata (RFC 8414 section 3; OpenID Connect Discovery section 4).
+    Discovery {
+        /// Where it stands.
+        uri: Uri,
+        /// The issuer that it must name.
+        issuer: String,
+    },
+}
+
+/// Something to fetch now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fetch {
+    /// For which issuer, by its number.
+    pub issuer: usize,
+    /// The proxy's cluster.
+    pub cluster: String,
+    /// What to get.
+    pub uri: Uri,
+    /// How long it may take, in milliseconds.
+    pub timeout: u32,
+}
+
+/// What came of a fetch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Received {
+    /// The metadata came; the keys are due now.
+    Metadata,
+    /// Keys came.
+    Keys {
+        /// They differ from those before: what was verified with those must be verified again.
+        changed: bool,
+        /// Keys that cannot be used.
+        skipped: Vec<Skipped>,
+    },
+    /// Nothing usable came; what was there before stays.
+    Failed(&'static str),
+}
+
+/// The fetched keys of all issuers.
+#[derive(Debug, Default)]
+pub struct KeyStore(Vec<State>);
+
+#[derive(Debug)]
+struct State {
+    remote: Option<Remote>,
+    document: Option<Value>,
+    keys: KeySet,
+    fetched: Option<UnixSeconds>,
+    /// Successful fetches so far.
+    count: u64,
+    next: UnixSeconds,
+    last: Option<UnixSeconds>,
+    failures: u32,
+    in_flight: Option<UnixSeconds>,
+    jwks_uri: Option<Uri>,
+}
+
+/// How an issuer's fetched keys stand.
+#[derive(Clone, Copy, Debug)]
+pub enum Standing<'a> {
+    /// The issuer fetches none.
+    Nothing,
+    /// None have come yet, or they are too old.
+    Missing,
+    /// These are good; this many fetches have succeeded.
+    Good(&'a KeySet, u64),
+}
+
+impl KeyStore {
+    /// A store for these issuers, with nothing fetched.
+    #[must_use]
+    pub fn new(issuers: &Issuers) -> Self {
+        let state = |remote: Option<Remote>| State {
+            remote,
+            document: None,
+            keys: KeySet::default(),
+            fetched: None,
+            count: 0,
+            next: UnixSeconds::MIN,
+            last: None,
+            failures: 0,
+            in_flight: None,
+            jwks_uri: None,
+        };
+        Self(issuers.iter().map(|issuer| state(issuer.remote.clone())).collect())
+    }
+
+    /// How the keys of an issuer stand now.
+    #[must_use]
+    pub fn standing(&self, issuer: usize, now: UnixSeconds) -> Standing<'_> {
+        match self.0.get(issuer) {
+            Some(State { remote: Some(remote), fetched, keys, count, .. }) => match fetched {
+                Some(at) if now.saturating_sub(*at) <= remote.max_stale => Standing::Good(keys, *count),
+                _ => Standing::Missing,
+            },
+            _ => Standing::Nothing,
+        }
+    }
+
+    /// The issuers, by number, that fetch keys and have no good ones now.
+    #[must_use]
+    pub fn without_good_keys(&self, now: UnixSeconds) -> Vec<usize> {
+        (0..self.0.len()).filter(|issuer| matches!(self.standing(*issuer, now), Standing::Missing)).collect()
+    }
+
+    /// Asks for an early fetch: a token names a key that is not there. It is made as soon as the
+    /// cool-down is over.
+    pub fn ask(&mut self, issuer: usize, now: UnixSeconds) {
+        if let Some(state) = self.0.get_mut(issuer) {
+            let earliest = state.last.map_or(now, |last| last.saturating_add(COOL_DOWN));
+            state.next = state.next.min(earliest.max(now));
+        }
+    }
+
+    /// What is to be fetched now. Each is given out once, until its answer has come.
+    pub fn due(&mut self, now: UnixSeconds) -> Vec<Fetch> {
+        let mut due = Vec::new();
+        for (issuer, state) in self.0.iter_mut().enumerate() {
+            let Some(remote) = &state.remote else { continue };
+            if state.in_flight.is_some_and(|until| now <= until) || now < state.next {
+                continue;
+            }
+            let uri = match (&remote.start, &state.jwks_uri) {
+                (Start::Keys(uri), _) | (Start::Discovery { .. }, Some(uri)) | (Start::Discovery { uri, .. }, None) => {
+                    uri
+                }
+            };
+            let seconds = UnixSeconds::from(remote.timeout).checked_div(1_000).unwrap_or(0);
+            state.in_flight = Some(now.saturating_add(seconds).saturating_add(GRACE));
+            state.last = Some(now);
+            due.push(Fetch { issuer, cluster: remote.cluster.clone(), uri: uri.clone(), timeout: remote.timeout });
+        }
+        due
+    }
+
+    /// Takes the answer to a fetch: status and body, or `None` where there was none. `chance` is
+    /// any number; it spreads the fetches of many workers.
+    pub fn receive(&mut self, issuer: usize, answer: Option<(u16, &[u8])>, now: UnixSeconds, chance: u32) -> Received {
+        let Some(State { remote: Some(remote), .. }) = self.0.get(issuer) else {
+            return Received::Failed("nothing was to be fetched");
+        };
+        let remote = remote.clone();
+        let Some(state) = self.0.get_mut(issuer) else { return Received::Failed("nothing was to be fetched") };
+        state.in_flight = None;
+        let received = state.read(&remote, answer);
+        match &received {
+            Received::Metadata => state.next = now,
+            Received::Keys { .. } => {
+                state.fetched = Some(now);
+                state.count = state.count.saturating_add(1);
+                state.failures = 0;
+                state.next = now.saturating_add(spread(remote.refresh, chance));
+                // The metadata may name another place next time.
+                state.jwks_uri = None;
+            }
+            Received::Failed(_) => {
+                let backoff = 1_i64.checked_shl(state.failures.min(6)).unwrap_or(MAX_BACKOFF).min(MAX_BACKOFF);
+                state.failures = state.failures.saturating_add(1);
+                state.next = now.saturating_add(spread(backoff, chance).max(1));
+                state.jwks_uri = None;
+            }
+        }
+        received
+    }
+}
+
+impl State {
+    fn read(&mut self, remote: &Remote, answer: Option<(u16, &[u8])>) -> Received {
+        let (status, body) = match answer {
+            None => return Received::Failed("no answer"),
+            Some(answer) => answer,
+        };
+        if status != 200 {
+            return Received::Failed("the status is not 200");
+        }
+        if body.len() > MAX_ANSWER {
+            return Received::Failed("the answer is too long");
+        }
+        let Ok(document) = json::parse(body) else {
+            return Received::Failed("the answer is not JSON without duplicates");
+        };
+        if let (Start::Discovery { issuer, .. }, None) = (&remote.start, &self.jwks_uri) {
+            if document.get("issuer").and_then(Value::as_str) != Some(issuer) {
+                return Received::Failed("the metadata is of another issuer");
+            }
+            let Some(uri) = document.get("jwks_uri").and_then(Value::as_str).and_then(Uri::parse) else {
+                return Received::Failed("the metadata has no usable jwks_uri");
+            };
+            self.jwks_uri = Some(uri);
+            return Received::Metadata;
+        }
+        let Some(list) = document.get("keys").and_then(Value::as_array) else {
+            return Received::Failed("the answer is not a key set");
+        };
+        let (keys, skipped) = KeySet::read(list);
+        // An empty set is more likely a fault of the provider than its wish to lock everyone out.
+        if keys.is_empty() {
+            return Received::Failed("the key set has no usable key");
+        }
+        let changed = self.document.as_ref() != Some(&document);
+        self.keys = keys;
+        self.document = Some(document);
+        Received::Keys { changed, skipped }
+    }
+}
+
+/// A length of time, shortened by up to a fifth.
+fn spread(seconds: UnixSeconds, chance: u32) -> UnixSeconds {
+    let fifth = seconds.checked_div(5).unwrap_or(0);
+    let off = UnixSeconds::from(chance).checked_rem(fifth.saturating_add(1)).unwrap_or(0);
+    seconds.saturating_sub(off)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authn::Issuer;
+    use crate::authn::claims::ClaimRules;
+    use crate::jsonpath::JsonPath;
+
+    const KEYS: &str =
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    fn store(start: Start) -> KeyStore {
+        let claims = ClaimRules {
+            username: JsonPath::parse_claim("sub").unwrap(),
+            client_id: None,
+            prefer_username: false,
+            groups: None,
+        };
+        let remote = Remote { cluster: "idp".into(), start, timeout: 2_000, refresh: 300, max_stale: 3_600 };
+        KeyStore::new(&Issuers::new(vec![Issuer {
+            issuer: "https://idp.example".into(),
+            audiences: vec!["x".into()],
+            keys: KeySet::default(),
+            remote: Some(remote),
+            algorithms: Vec::new(),
+            clock_skew: 0,
+            claims,
+        }]))
+    }
+
+    fn plain() -> KeyStore {
+        store(Start::Keys(Uri::parse("https://idp.example/certs").unwrap()))
+    }
+
+    fn is_good(store: &KeyStore, now: UnixSeconds) -> bool {
+        matches!(store.standing(0, now), Standing::Good(..))
+    }
+
+    #[test]
+    fn keys_are_fetched_first_at_once_then_after_the_refresh_time() {
+        let mut store = plain();
+        assert_eq!(store.due(1_000).len(), 1);
+        assert_eq!(store.due(1_001), [], "it is in flight");
+        assert_eq!(
+            store.receive(0, Some((200, KEYS.as_bytes())), 1_001, 7),
+            Received::Keys { changed: true, skipped: vec![] }
+        );
+        assert!(is_good(&store, 1_001));
+        assert_eq!(store.due(1_001 + 239), []);
+        assert_eq!(store.due(1_001 + 300).len(), 1);
+        assert_eq!(
+            store.receive(0, Some((200, KEYS.as_bytes())), 1_302, 0),
+            Received::Keys { changed: false, skipped: vec![] }
+        );
+    }
+
+    #[test]
+    fn the_last_good_keys_stay_until_they_are_too_old() {
+        let mut store = plain();
+        store.due(0);
+        store.receive(0, Some((200, KEYS.as_bytes())), 0, 0);
+        for (answer, why) in [
+            (None, "no answer"),
+            (Some((302, &b""[..])), "the status is not 200"),
+            (Some((503, KEYS.as_bytes())), "the status is not 200"),
+            (Some((200, b"<html></html>")), "the answer is not JSON without duplicates"),
+            (Some((200, b"{\"keys\":[],\"keys\":[]}")), "the answer is not JSON without duplicates"),
+            (Some((200, b"[]")), "the answer is not a key set"),
+            (Some((200, b"{\"keys\":[]}")), "the key set has no usable key"),
+            (Some((200, b"{\"keys\":[{\"kty\":\"oct\"}]}")), "the key set has no usable key"),
+        ] {
+            assert_eq!(store.receive(0, answer, 10, 0), Received::Failed(why));
+            assert!(is_good(&store, 3_600));
+        }
+        assert_eq!(
+            store.receive(0, Some((200, &vec![b' '; MAX_ANSWER + 1])), 10, 0),
+            Received::Failed("the answer is too long")
+        );
+        assert!(!is_good(&store, 3_601));
+    }
+
+    #[test]
+    fn failures_are_retried_ever_more_slowly() {
+        let mut store = plain();
+        let mut now = 0;
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(store.due(now).len(), 1);
+            store.receive(0, None, now, 0);
+            assert_eq!(store.due(now + pause - 1), []);
+            now += pause;
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_brings_one_early_fetch_and_no_flood() {
+        let mut store = plain();
+        store.due(100);
+        store.receive(0, Some((200, KEYS.as_bytes())), 100, 0);
+        for now in 100..110 {
+            store.ask(0, now);
+            assert_eq!(store.due(now), [], "the cool-down is on");
+        }
+        store.ask(0, 110);
+        assert_eq!(store.due(110).len(), 1);
+    }
+
+    #[test]
+    fn a_fetch_without_an_answer_is_given_up() {
+        let mut store = plain();
+        assert_eq!(store.due(0).len(), 1);
+        assert_eq!(store.due(7), []);
+        assert_eq!(store.due(8).len(), 1);
+    }
+
+    #[test]
+    fn discovery_leads_to_the_keys_of_the_right_issuer() {
+        let uri = Uri::parse("https://idp.example/.well-known/openid-configuration").unwrap();
+        let mut store = store(Start::Discovery { uri: uri.clone(), issuer: "https://idp.example".into() });
+        assert_eq!(store.due(0)[0].uri, uri);
+        for (body, why) in [
+            (
+                r#"{"issuer":"https://evil.example","jwks_uri":"https://evil.example/"}"#,
+                "the metadata is of another issuer",
+            ),
+            (r#"{"issuer":"https://idp.example"}"#, "the metadata has no usable jwks_uri"),
+            (
+                r#"{"issuer":"https://idp.example","jwks_uri":"file:///etc/passwd"}"#,
+                "the metadata has no usable jwks_uri",
+            ),
+        ] {
+            assert_eq!(store.receive(0, Some((200, body.as_bytes())), 0, 0), Received::Failed(why));
+        }
+        let metadata = r#"{"issuer":"https://idp.example","jwks_uri":"https://idp.example/certs?x=1"}"#;
+        assert_eq!(store.receive(0, Some((200, metadata.as_bytes())), 10, 0), Received::Metadata);
+        assert_eq!(store.due(10)[0].uri, Uri::parse("https://idp.example/certs?x=1").unwrap());
+        assert!(matches!(store.receive(0, Some((200, KEYS.as_bytes())), 10, 0), Received::Keys { .. }));
+    }
+
+    #[test]
+    fn uris() {
+        let uri = Uri::parse("https://idp.example:8443").unwrap();
+        assert_eq!((&*uri.authority, &*uri.path), ("idp.example:8443", "/"));
+        for text in [
+            "",
+            "idp.example",
+            "ftp://x/",
+            "https://",
+            "https:///x",
+            "https://a@b/",
+            "https://x/a b",
+            "https://x/#a",
+            "https://x/\n",
+        ] {
+            assert_eq!(Uri::parse(text), None, "{text}");
+        }
+    }
+}

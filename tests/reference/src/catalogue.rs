@@ -1,0 +1,166 @@
+//! The list of operations, read from the repository's data, and a naive search in it.
+
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// All operations.
+pub static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+    let text = include_str!("../../../src/api/catalogue/operations.json");
+    let rows: Vec<Value> = serde_json::from_str(text).expect("the catalogue is a JSON list");
+    rows.iter().map(operation).collect()
+});
+
+/// Resource types with their permissions.
+pub static RESOURCES: LazyLock<Vec<(String, Vec<String>)>> = LazyLock::new(|| {
+    let text = include_str!("../../../src/api/catalogue/resources.json");
+    let types: serde_json::Map<String, Value> = serde_json::from_str(text).expect("a JSON object");
+    let permissions = |value: Value| value.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    types.into_iter().map(|(name, value)| (name, permissions(value))).collect()
+});
+
+/// A version of the cluster, such as 8.9.
+pub type Version = (u32, u32);
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Its id.
+    pub id: String,
+    /// Its surface.
+    pub surface: String,
+    /// The first version that has it.
+    pub since: Version,
+    /// The method, or `*`.
+    pub method: String,
+    /// The path, with `{parameters}`.
+    pub path: String,
+    /// How the alternatives are joined.
+    pub mode: String,
+    /// What it requires.
+    pub alternatives: Vec<Alternative>,
+    /// Whether it succeeds where nothing is concerned, so that missing grants prove nothing.
+    pub never_denied: bool,
+    /// Where its tenant stands.
+    pub tenant: Option<String>,
+    /// Whether it is never opened.
+    pub is_blocked: bool,
+}
+
+/// One permission that it requires, or may require.
+#[derive(Clone, Debug)]
+pub struct Alternative {
+    /// The resource type.
+    pub resource_type: String,
+    /// The permission.
+    pub permission: String,
+    /// Where the resource's id stands.
+    pub id: String,
+    /// Where a key may stand instead of that id.
+    pub key: Option<String>,
+    /// The first version that knows this alternative.
+    pub since: Version,
+    /// The condition under which it counts.
+    pub when: Option<String>,
+}
+
+/// An operation with the parameters of a path.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The operation.
+    pub operation: &'static Operation,
+    /// Names and decoded values.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// Reads `8.10`.
+#[must_use]
+pub fn version(text: &str) -> Option<Version> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// The operation of a method and a path without query; where several fit, a literal segment beats
+/// a parameter.
+#[must_use]
+pub fn find(version: Version, method: &str, path: &str) -> Option<Route> {
+    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let mut best: Option<(Vec<bool>, Route)> = None;
+    for operation in OPERATIONS.iter().filter(|o| o.since <= version && (o.method == method || o.method == "*")) {
+        let Some((literals, parameters)) = fit(operation, &segments) else { continue };
+        if best.as_ref().is_none_or(|(other, _)| literals > *other) {
+            best = Some((literals, Route { operation, parameters }));
+        }
+    }
+    best.map(|(_, route)| route)
+}
+
+/// Which segments are literal, and the parameters; `None` where the path does not fit.
+fn fit(operation: &Operation, segments: &[&str]) -> Option<(Vec<bool>, Vec<(String, String)>)> {
+    let (mut literals, mut parameters) = (Vec::new(), Vec::new());
+    let template: Vec<&str> = operation.path.strip_prefix('/')?.split('/').collect();
+    for (position, part) in template.iter().enumerate() {
+        if *part == "**" {
+            return Some((literals, parameters));
+        }
+        let segment = segments.get(position)?;
+        if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            if segment.is_empty() {
+                return None;
+            }
+            parameters.push((name.to_owned(), decode(segment)?));
+            literals.push(false);
+        } else if part == segment {
+            literals.push(true);
+        } else {
+            return None;
+        }
+    }
+    (template.len() == segments.len()).then_some((literals, parameters))
+}
+
+/// Undoes percent-encoding.
+#[must_use]
+pub fn decode(segment: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = segment.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte == b'%' {
+            let (digits, after) = rest.split_at_checked(2)?;
+            let digit = |position: usize| char::from(digits[position]).to_digit(16);
+            bytes.push(u8::try_from(digit(0)? * 16 + digit(1)?).ok()?);
+            rest = after;
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn operation(row: &Value) -> Operation {
+    let since = version(row["since"].as_str().unwrap_or_default()).expect("a version");
+    let alternative = |grant: &Value| Alternative {
+        resource_type: text(grant, "type"),
+        permission: text(grant, "permission"),
+        id: text(grant, "id"),
+        key: grant["key"].as_str().map(str::to_owned),
+        since: grant["since"].as_str().map_or(since, |text| version(text).expect("a version")),
+        when: grant["when"].as_str().map(str::to_owned),
+    };
+    Operation {
+        id: text(row, "operation"),
+        surface: text(row, "surface"),
+        since,
+        method: text(row, "method"),
+        path: text(row, "path"),
+        mode: text(row, "mode"),
+        alternatives: row["grants"].as_array().into_iter().flatten().map(alternative).collect(),
+        never_denied: row["neverDenied"] == true,
+        tenant: row["tenant"].as_str().map(str::to_owned),
+        is_blocked: row["blocked"] == true,
+    }
+}
+
+fn text(row: &Value, name: &str) -> String {
+    row[name].as_str().unwrap_or_default().to_owned()
+}
