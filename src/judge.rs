@@ -83,6 +83,15 @@ pub enum Step {
     NeedsBody(Pending),
 }
 
+/// How far judging a body has come.
+#[derive(Debug)]
+pub enum BodyStep {
+    /// It is done.
+    Decided(Decision),
+    /// There is more to come.
+    More(Pending),
+}
+
 /// A request that waits for its body.
 #[derive(Debug)]
 pub struct Pending {
@@ -121,7 +130,7 @@ impl Plan {
     #[must_use]
     pub fn without_keys(&self, request: &Request<'_>) -> Decision {
         let operation = route::find(&self.base_path, request.method, request.path).ok().flatten().map(|r| r.operation);
-        self.denial(Reason::KeysUnavailable, None, operation, None)
+        self.deny(Reason::KeysUnavailable, None, operation, None)
     }
 
     fn judge_with(
@@ -131,32 +140,30 @@ impl Plan {
     ) -> Step {
         let route = match route::find(&self.base_path, request.method, request.path) {
             Ok(route) => route.filter(|r| r.operation.since <= self.rules.version),
-            Err(ambiguous) => {
-                return self.deny(Reason::PathAmbiguous, Some(ambiguous.0), None, None);
-            }
+            Err(ambiguous) => return Step::Decided(self.deny(Reason::PathAmbiguous, Some(ambiguous.0), None, None)),
         };
         let operation = route.as_ref().map(|r| r.operation);
         if let Some(operation) = operation
             && self.anonymous.contains(&operation.id)
         {
-            return self.settle(authz::anonymous(operation), operation, None);
+            return Step::Decided(self.settle(authz::anonymous(operation), operation, None));
         }
         let principal = match authenticate() {
             Ok(principal) => principal,
             Err(Unverified::NeedsKeys { fetches, .. }) => return Step::NeedsKeys(fetches),
             Err(Unverified::Refused(refused)) => {
-                return self.deny(refused.reason, Some(refused.detail), operation, None);
+                return Step::Decided(self.deny(refused.reason, Some(refused.detail), operation, None));
             }
         };
         let Some(route) = route else {
-            return self.deny(Reason::OperationUnknown, None, None, Some(principal));
+            return Step::Decided(self.deny(Reason::OperationUnknown, None, None, Some(principal)));
         };
         if route.operation.blocked || !self.surfaces.contains(&route.operation.surface) {
-            return self.deny(Reason::OperationBlocked, None, operation, Some(principal));
+            return Step::Decided(self.deny(Reason::OperationBlocked, None, operation, Some(principal)));
         }
         match authz::decide(&route, Body::Unread, &principal, &self.rules) {
             Verdict::NeedsBody => self.wait(request, &route, principal),
-            verdict => self.settle(verdict, route.operation, Some(principal)),
+            verdict => Step::Decided(self.settle(verdict, route.operation, Some(principal))),
         }
     }
 
@@ -191,34 +198,25 @@ impl Plan {
         let (method, path) = (request.method.into(), request.path.into());
         let asked = Asked { plan: Rc::clone(self), principal, operation, method, path, allowed_anyway };
         match incoming {
-            Err(why) if !allowed_anyway => asked.unreadable(why),
+            Err(why) if !allowed_anyway => Step::Decided(asked.unreadable(why)),
             incoming => Step::NeedsBody(Pending { asked, incoming }),
         }
     }
 
-    fn settle(&self, verdict: Verdict, operation: &'static Operation, principal: Option<Rc<Principal>>) -> Step {
-        let outcome = match verdict {
-            Verdict::Allow(permit) => Outcome::Allow(permit),
-            Verdict::Deny(reason) => Outcome::Deny { reason, detail: None },
-            Verdict::NeedsBody => {
-                Outcome::Deny { reason: Reason::BodyUnreadable, detail: Some("the body was not read") }
+    fn settle(&self, verdict: Verdict, operation: &'static Operation, principal: Option<Rc<Principal>>) -> Decision {
+        match verdict {
+            Verdict::Allow(permit) => {
+                let table = Rc::clone(&self.table_digest);
+                Decision { outcome: Outcome::Allow(permit), operation: Some(operation), principal, table }
             }
-        };
-        let table = Rc::clone(&self.table_digest);
-        Step::Decided(Decision { outcome, operation: Some(operation), principal, table })
+            Verdict::Deny(reason) => self.deny(reason, None, Some(operation), principal),
+            Verdict::NeedsBody => {
+                self.deny(Reason::BodyUnreadable, Some("the body was not read"), Some(operation), principal)
+            }
+        }
     }
 
     fn deny(
-        &self,
-        reason: Reason,
-        detail: Option<&'static str>,
-        operation: Option<&'static Operation>,
-        principal: Option<Rc<Principal>>,
-    ) -> Step {
-        Step::Decided(self.denial(reason, detail, operation, principal))
-    }
-
-    fn denial(
         &self,
         reason: Reason,
         detail: Option<&'static str>,
@@ -233,22 +231,22 @@ impl Plan {
 impl Pending {
     /// Takes the next part of the body; `end` with the last one, which may be empty.
     #[must_use]
-    pub fn push(self, chunk: &[u8], end: bool) -> Step {
+    pub fn push(self, chunk: &[u8], end: bool) -> BodyStep {
         let Self { asked, incoming } = self;
         let nothing_yet = chunk.is_empty() && incoming.as_ref().map_or(true, Incoming::is_empty);
         if nothing_yet && end && asked.allowed_anyway {
-            return asked.decide(Body::Read(&Members::default()));
+            return BodyStep::Decided(asked.decide(Body::Read(&Members::default())));
         }
         let incoming = match incoming {
-            Err(why) if nothing_yet => return Step::NeedsBody(Self { asked, incoming: Err(why) }),
+            Err(why) if nothing_yet => return BodyStep::More(Self { asked, incoming: Err(why) }),
             incoming => incoming.and_then(|incoming| incoming.push(chunk, end)),
         };
-        match incoming {
-            Ok(Progress::More(incoming)) => Step::NeedsBody(Self { asked, incoming: Ok(incoming) }),
+        BodyStep::Decided(match incoming {
+            Ok(Progress::More(incoming)) => return BodyStep::More(Self { asked, incoming: Ok(incoming) }),
             Ok(Progress::End(members)) => asked.decide(Body::Read(&members)),
             Ok(Progress::TooLong) => asked.decide(Body::Unknown),
             Err(why) => asked.unreadable(why),
-        }
+        })
     }
 
     /// Whether the body's object is closed: the cluster could act on it without waiting for the
@@ -262,12 +260,12 @@ impl Pending {
     #[must_use]
     pub fn refuse(self, reason: Reason) -> Decision {
         let Asked { plan, principal, operation, .. } = self.asked;
-        plan.denial(reason, None, Some(operation), Some(principal))
+        plan.deny(reason, None, Some(operation), Some(principal))
     }
 }
 
 impl Asked {
-    fn decide(self, body: Body<'_>) -> Step {
+    fn decide(self, body: Body<'_>) -> Decision {
         // The route borrows from the path, so it is looked up again rather than kept.
         match route::find(&self.plan.base_path, &self.method, &self.path) {
             Ok(Some(route)) => {
@@ -278,7 +276,7 @@ impl Asked {
         }
     }
 
-    fn unreadable(self, why: Unreadable) -> Step {
+    fn unreadable(self, why: Unreadable) -> Decision {
         if self.allowed_anyway {
             return self.decide(Body::Unknown);
         }

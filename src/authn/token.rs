@@ -135,6 +135,9 @@ pub fn verify(
         (Some(false), _) | (_, Some(false)) => {
             return Err(Refused::new(Reason::SignatureInvalid, "the signature does not fit").into());
         }
+        (None, None) if id.is_some_and(|id| issuer.keys.has(id)) => {
+            return Err(Refused::new(Reason::AlgorithmRefused, "alg does not fit the key that kid names").into());
+        }
         (None, None) => {
             // A fetch that came after the request, and lacks the key, settles it.
             let Some(fetches) = fetches.filter(|count| waited.is_none_or(|waited| *count <= waited)) else {

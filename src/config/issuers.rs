@@ -43,12 +43,20 @@ fn check_one(path: &str, source: &IssuerSource, warnings: &mut Vec<Warning>) -> 
         let reason = format!("`{}` is not a length of time such as `60s`, of at most {MAX_SKEW}s", source.clock_skew);
         ConfigError::new(at("clockSkew"), reason)
     })?;
+    let keys = inline(path, &source.jwks, warnings)?;
+    let remote = remote::check(path, source)?;
+    let algorithms = match &source.algorithms {
+        Some(names) => algorithms(path, names)?,
+        None if remote.is_none() => keys.algorithms(),
+        // Which keys will be fetched is not known; each takes only the algorithms of its type.
+        None => Algorithm::ALL.to_vec(),
+    };
     Ok(Issuer {
         issuer: source.issuer.clone(),
         audiences: source.audiences.clone(),
-        keys: inline(path, &source.jwks, warnings)?,
-        remote: remote::check(path, source)?,
-        algorithms: algorithms(path, source.algorithms.as_deref())?,
+        keys,
+        remote,
+        algorithms,
         clock_skew,
         claims: claims(path, &source.claims)?,
     })
@@ -66,10 +74,7 @@ fn inline(path: &str, source: &JwksSource, warnings: &mut Vec<Warning>) -> Resul
     Ok(keys)
 }
 
-fn algorithms(path: &str, names: Option<&[String]>) -> Result<Vec<Algorithm>, ConfigError> {
-    let Some(names) = names else {
-        return Ok(Algorithm::ALL.to_vec());
-    };
+fn algorithms(path: &str, names: &[String]) -> Result<Vec<Algorithm>, ConfigError> {
     if names.is_empty() {
         return Err(ConfigError::new(format!("{path}.algorithms"), "the list is empty"));
     }

@@ -5,7 +5,7 @@ use crate::authn::signature::PureRust;
 use crate::authn::{Identity, Refused, UnixSeconds};
 use crate::config::Plan;
 use crate::decision::Decision;
-use crate::judge::{Memory, Step, Surroundings};
+use crate::judge::{BodyStep, Memory, Step, Surroundings};
 use crate::reason::Reason;
 use crate::request::Request;
 use serde_json::{Map, Value};
@@ -72,9 +72,8 @@ pub fn decide(plan: &Rc<Plan>, caller: &Caller, request: &CaseRequest, now: Unix
         // Here nothing can be fetched.
         Step::NeedsKeys(_) => plan.without_keys(&head),
         Step::NeedsBody(pending) => match pending.push(request.body.as_deref().unwrap_or(&[]), true) {
-            Step::Decided(decision) => decision,
-            Step::NeedsBody(pending) => pending.refuse(Reason::BodyUnreadable),
-            Step::NeedsKeys(_) => plan.without_keys(&head),
+            BodyStep::Decided(decision) => decision,
+            BodyStep::More(pending) => pending.refuse(Reason::BodyUnreadable),
         },
     }
 }

@@ -16,6 +16,7 @@ type Result<T> = std::result::Result<T, HostError>;
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub enum Level {
+    Info = 2,
     Warn = 3,
     Error = 4,
 }
@@ -29,9 +30,11 @@ pub enum MetricKind {
 }
 
 const REQUEST_HEADERS: u32 = 0;
+const CALL_RESPONSE_HEADERS: u32 = 6;
 const REQUEST_BODY: u32 = 0;
+const CALL_RESPONSE_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
-const DOWNSTREAM: u32 = 1;
+const REQUEST: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -52,6 +55,7 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_call_foreign_function(
@@ -90,11 +94,17 @@ pub fn log(level: Level, message: &str) {
     let _status = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
-/// The time, in seconds since 1970.
-pub fn now() -> Result<i64> {
+/// The time, in nanoseconds since 1970.
+pub fn nanoseconds() -> Result<u64> {
     let mut nanoseconds = 0;
     // SAFETY: the pointer is to a local.
     ok(unsafe { proxy_get_current_time_nanoseconds(&raw mut nanoseconds) })?;
+    Ok(nanoseconds)
+}
+
+/// The time, in seconds since 1970.
+pub fn now() -> Result<i64> {
+    let nanoseconds = nanoseconds()?;
     let seconds = nanoseconds.checked_div(1_000_000_000).unwrap_or(0);
     i64::try_from(seconds).map_err(|_| HostError(u32::MAX))
 }
@@ -118,6 +128,22 @@ pub fn request_body(start: usize, length: usize) -> Result<Vec<u8>> {
     }
     // SAFETY: the pointers are to locals of `bytes`.
     bytes(|data, size| unsafe { proxy_get_buffer_bytes(REQUEST_BODY, start, length, data, size) })
+}
+
+/// The body of the answer to a call.
+pub fn call_response_body(length: usize) -> Result<Vec<u8>> {
+    // SAFETY: the pointers are to locals of `bytes`.
+    bytes(|data, size| unsafe { proxy_get_buffer_bytes(CALL_RESPONSE_BODY, 0, length, data, size) })
+}
+
+/// The status of the answer to a call; `None` where it has none.
+pub fn call_response_status() -> Option<u16> {
+    // SAFETY: the pointers are to locals of `bytes`.
+    let pairs = bytes(|data, size| unsafe { proxy_get_header_map_pairs(CALL_RESPONSE_HEADERS, data, size) }).ok()?;
+    let pairs = Pairs(pairs);
+    let pairs = pairs.read().ok()?;
+    let (_, status) = pairs.iter().find(|(name, _)| *name == b":status")?;
+    std::str::from_utf8(status).ok()?.parse().ok()
 }
 
 /// All request headers in one call, as the proxy serialises them.
@@ -203,10 +229,16 @@ fn serialise(pairs: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-/// Closes the connection to the caller of the current request.
+/// Lets the current request, which was stopped, go on.
+pub fn resume() -> Result<()> {
+    // SAFETY: no pointers.
+    ok(unsafe { proxy_continue_stream(REQUEST) })
+}
+
+/// Resets the current request.
 pub fn close() -> Result<()> {
     // SAFETY: no pointers.
-    ok(unsafe { proxy_close_stream(DOWNSTREAM) })
+    ok(unsafe { proxy_close_stream(REQUEST) })
 }
 
 /// Makes a context the one that calls refer to.

@@ -6,17 +6,21 @@
 //! everything is denied.
 
 use crate::host::{self, Level};
-use crate::stream::{Held, Stream};
-use crate::vm::{self, Share};
+use crate::stream::Stream;
+use crate::vm::{self, Share, SharedMemory, Wait};
+use portcullis::authn::keys::remote::{Fetch, MAX_ANSWER, Received};
 use portcullis::config::{self, Plan};
-use portcullis::judge::Tokens;
+use portcullis::reason::Reason;
+use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
-/// How often counters are handed over and held requests looked after, in milliseconds.
+/// How often counters are handed over, keys fetched where they are due, and parked requests looked
+/// after, in milliseconds.
 const TICK: u32 = 100;
 
 /// A plan with what it needs to judge.
@@ -24,27 +28,25 @@ const TICK: u32 = 100;
 pub struct Armed {
     pub plan: Rc<Plan>,
     pub name: Rc<str>,
-    pub tokens: Rc<RefCell<Tokens>>,
+    pub memory: SharedMemory,
     /// A body has come to a held request: the proxy is set up for that, and no request need be
     /// given up for want of one.
     pub bodies_come: Cell<bool>,
     _share: Share,
 }
 
-/// Requests that are held back until their body has come, by context.
-pub type HeldStreams = Rc<RefCell<BTreeMap<u32, Held>>>;
-
 /// The root context of a configuration.
 pub struct Root {
     id: u32,
     /// `None` denies everything.
     armed: Option<Rc<Armed>>,
-    held: HeldStreams,
+    /// Calls under way, by their tokens: for which issuer.
+    calls: BTreeMap<u32, usize>,
 }
 
 impl Root {
     pub fn new(id: u32) -> Self {
-        Self { id, armed: None, held: HeldStreams::default() }
+        Self { id, armed: None, calls: BTreeMap::new() }
     }
 
     fn arm(&mut self, plan: Plan, bytes: usize) {
@@ -58,13 +60,91 @@ impl Root {
             vm::set_denies_everything(&name, true);
             return;
         };
-        let tokens = vm::tokens(plan.issuers_digest);
-        self.armed =
-            Some(Rc::new(Armed { plan: Rc::new(plan), name, tokens, bodies_come: Cell::new(false), _share: share }));
+        let memory = vm::memory(&plan);
+        let bodies_come = Cell::new(false);
+        self.armed = Some(Rc::new(Armed { plan: Rc::new(plan), name, memory, bodies_come, _share: share }));
+    }
+
+    /// Fetches the keys that are due.
+    fn fetch(&mut self, now: i64) {
+        let Some(armed) = self.armed.clone() else { return };
+        let due = armed.memory.borrow_mut().keys.due(now);
+        for fetch in due {
+            let issuer = fetch.issuer;
+            match call(&fetch) {
+                Some(token) => {
+                    self.calls.insert(token, issuer);
+                }
+                None => {
+                    let received = armed.memory.borrow_mut().receive(issuer, None, now, chance());
+                    report(&armed, &fetch.cluster, &received);
+                }
+            }
+        }
     }
 }
 
-impl Context for Root {}
+/// Sends a request for keys; `None` where the proxy does not, as for an unknown cluster.
+fn call(fetch: &Fetch) -> Option<u32> {
+    let headers = vec![
+        (":method", "GET"),
+        (":scheme", &*fetch.uri.scheme),
+        (":authority", &*fetch.uri.authority),
+        (":path", &*fetch.uri.path),
+        ("accept", "application/json"),
+    ];
+    let timeout = Duration::from_millis(fetch.timeout.into());
+    dispatch_http_call(&fetch.cluster, headers, None, Vec::new(), timeout).ok()
+}
+
+/// A number that differs between workers: the low digits of the clock.
+fn chance() -> u32 {
+    host::nanoseconds().map_or(0, |n| u32::try_from(n.checked_rem(1_000_003).unwrap_or(0)).unwrap_or(0))
+}
+
+fn report(armed: &Armed, cluster: &str, received: &Received) {
+    match received {
+        Received::Metadata => {}
+        Received::Keys { skipped, .. } => {
+            vm::count_fetch(&armed.name, true);
+            for key in skipped {
+                host::log(
+                    Level::Info,
+                    &format!("keys[{}] of cluster {cluster} is not used: {}", key.index, key.reason),
+                );
+            }
+        }
+        Received::Failed(reason) => {
+            vm::count_fetch(&armed.name, false);
+            host::log(Level::Warn, &format!("no keys from cluster {cluster}: {reason}"));
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
+        let (Some(issuer), Some(armed)) = (self.calls.remove(&token), self.armed.clone()) else { return };
+        let Ok(now) = host::now() else { return };
+        // A longer body is not copied: one byte too many is enough to refuse it.
+        let content = host::call_response_body(body.min(MAX_ANSWER.saturating_add(1)));
+        let answer = match (host::call_response_status(), &content) {
+            (Some(status), Ok(content)) if headers > 0 => Some((status, &**content)),
+            _ => None,
+        };
+        let received = armed.memory.borrow_mut().receive(issuer, answer, now, chance());
+        let cluster = armed.plan.issuers.iter().nth(issuer).and_then(|i| i.remote.as_ref()).map_or("", |r| &*r.cluster);
+        report(&armed, cluster, &received);
+        self.fetch(now);
+        if matches!(received, Received::Keys { .. }) {
+            for (context, parked) in vm::unpark_all(|p| p.wait == Wait::Keys) {
+                if let (Some(core), Ok(())) = (parked.core.upgrade(), host::set_effective_context(context)) {
+                    core.borrow_mut().keys_came(context, parked);
+                }
+            }
+            let _failed = host::set_effective_context(self.id);
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
@@ -93,23 +173,24 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         vm::flush();
         let Ok(now) = host::now() else { return };
-        let overdue = |held: &BTreeMap<u32, Held>| held.iter().find(|(_, h)| h.is_overdue(now)).map(|(id, _)| *id);
-        loop {
-            let Some(id) = overdue(&self.held.borrow()) else {
-                break;
+        if let Some(armed) = &self.armed {
+            armed.memory.borrow_mut().age(now);
+        }
+        self.fetch(now);
+        for (context, parked) in vm::unpark_all(|p| now >= p.until) {
+            let reason = match parked.wait {
+                Wait::Body => Reason::BodyWithheld,
+                Wait::Keys => Reason::KeysUnavailable,
             };
-            let Some(held) = self.held.borrow_mut().remove(&id) else {
-                break;
-            };
-            if host::set_effective_context(id).is_ok() {
-                held.give_up();
+            if let (Some(core), Ok(())) = (parked.core.upgrade(), host::set_effective_context(context)) {
+                core.borrow_mut().give_up(reason);
             }
         }
         let _failed = host::set_effective_context(self.id);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(id, self.armed.clone(), Rc::clone(&self.held))))
+        Some(Box::new(Stream::new(id, self.armed.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {

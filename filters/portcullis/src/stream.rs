@@ -3,12 +3,13 @@
 //! Nothing goes on without a permit: every way out that is not an allow answers the request, and
 //! where even that fails, leaves it stopped.
 
-use crate::host::{self, HostError, Level};
-use crate::root::{Armed, HeldStreams};
+use crate::host::{self, HostError, Level, Pairs};
+use crate::root::Armed;
 use crate::signature::Native;
+use crate::vm::{self, Parked, Wait};
 use portcullis::config::Gate;
 use portcullis::decision::Decision;
-use portcullis::judge::{Pending, Step, Surroundings};
+use portcullis::judge::{BodyStep, Pending, Step, Surroundings};
 use portcullis::reason::Reason;
 use portcullis::reply;
 use portcullis::request::Request;
@@ -19,7 +20,9 @@ use std::rc::{Rc, Weak};
 
 /// How long a held request may wait for the first part of its body, in seconds, as long as no body
 /// has ever come. Without `allow_on_headers_stop_iteration` it would wait for ever.
-const PATIENCE: i64 = 10;
+const BODY_PATIENCE: i64 = 10;
+/// How long a request may wait for its issuer's keys, in seconds.
+const KEYS_PATIENCE: i64 = 5;
 
 /// Filter state that the belt requires.
 const BELT: &str = "portcullis_belt";
@@ -27,9 +30,12 @@ const BELT: &str = "portcullis_belt";
 const LOG: &str = "portcullis_log";
 
 /// Where a request is.
+#[derive(Debug)]
 enum State {
     /// Its headers have not come.
     New,
+    /// Its issuer's keys must be fetched.
+    NeedsKeys(Unjudged),
     /// Its body decides.
     Waiting(Box<Waiting>),
     /// It goes on.
@@ -38,7 +44,19 @@ enum State {
     Refused,
 }
 
+/// A request that cannot be judged before keys have come.
+#[derive(Clone, Copy, Debug)]
+struct Unjudged {
+    /// What [`Step::NeedsKeys`] gave.
+    waited: u64,
+    /// Bytes of its body that the proxy has buffered meanwhile.
+    buffered: usize,
+    /// Whether that is all.
+    end: bool,
+}
+
 /// A request whose body decides.
+#[derive(Debug)]
 struct Waiting {
     pending: Pending,
     gate: Gate,
@@ -51,8 +69,9 @@ struct Waiting {
     closed: bool,
 }
 
-/// What a stream and the list of held ones share.
-struct Core {
+/// A request; shared with the list of parked ones.
+#[derive(Debug)]
+pub struct Core {
     armed: Option<Rc<Armed>>,
     path: Vec<u8>,
     state: State,
@@ -62,38 +81,17 @@ struct Core {
 pub struct Stream {
     id: u32,
     core: Rc<RefCell<Core>>,
-    held: HeldStreams,
-}
-
-/// A request that is held and has not seen any of its body.
-pub struct Held {
-    since: i64,
-    core: Weak<RefCell<Core>>,
-}
-
-impl Held {
-    /// Whether it has waited long enough.
-    pub fn is_overdue(&self, now: i64) -> bool {
-        now.saturating_sub(self.since) >= PATIENCE
-    }
-
-    /// Answers it. It must be the effective context.
-    pub fn give_up(self) {
-        if let Some(core) = self.core.upgrade() {
-            core.borrow_mut().give_up(Reason::BodyWithheld);
-        }
-    }
 }
 
 impl Stream {
-    pub fn new(id: u32, armed: Option<Rc<Armed>>, held: HeldStreams) -> Self {
-        Self { id, core: Rc::new(RefCell::new(Core { armed, path: Vec::new(), state: State::New })), held }
+    pub fn new(id: u32, armed: Option<Rc<Armed>>) -> Self {
+        Self { id, core: Rc::new(RefCell::new(Core { armed, path: Vec::new(), state: State::New })) }
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.held.borrow_mut().remove(&self.id);
+        vm::unpark(self.id);
     }
 }
 
@@ -103,24 +101,11 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
         let mut core = self.core.borrow_mut();
         let action = core.headers(end);
-        if let (State::Waiting(waiting), Ok(since)) = (&core.state, host::now())
-            && waiting.gate == Gate::Hold
-            && !core.armed.as_ref().is_some_and(|a| a.bodies_come.get())
-        {
-            self.held.borrow_mut().insert(self.id, Held { since, core: Rc::downgrade(&self.core) });
-        }
-        action
+        core.park(self.id, Rc::downgrade(&self.core), action)
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let mut core = self.core.borrow_mut();
-        if let (State::Waiting(waiting), Some(armed)) = (&core.state, &core.armed)
-            && waiting.gate == Gate::Hold
-            && !armed.bodies_come.replace(true)
-        {
-            self.held.borrow_mut().clear();
-        }
-        core.body(size, end)
+        self.core.borrow_mut().body(self.id, size, end)
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
@@ -130,36 +115,64 @@ impl HttpContext for Stream {
 
 impl Core {
     fn headers(&mut self, end: bool) -> Action {
-        let Some(armed) = self.armed.clone() else {
-            return self.refuse(Reason::EdgeUnavailable);
-        };
-        match self.judge(&armed, end) {
-            Ok(action) => action,
-            Err(HostError(status)) => {
-                host::log(
-                    Level::Error,
-                    &format!("the proxy refused a call with status {status}: the request is denied"),
-                );
-                self.refuse(Reason::EdgeUnavailable)
-            }
+        self.guarded(|core, armed| core.judge(armed, end, None))
+    }
+
+    /// Judges with the plan; without one, or where the proxy refuses a call, the request is denied.
+    fn guarded(&mut self, judge: impl FnOnce(&mut Self, &Rc<Armed>) -> Result<Action, HostError>) -> Action {
+        let Some(armed) = self.armed.clone() else { return self.refuse(Reason::EdgeUnavailable) };
+        judge(self, &armed).unwrap_or_else(|HostError(status)| {
+            host::log(Level::Error, &format!("the proxy refused a call with status {status}: the request is denied"));
+            self.refuse(Reason::EdgeUnavailable)
+        })
+    }
+
+    /// Parks a request that has just been stopped, if it may have to be given up.
+    fn park(&mut self, context: u32, core: Weak<RefCell<Self>>, action: Action) -> Action {
+        let Some((wait, patience)) = self.may_be_given_up() else { return action };
+        let until = host::now().map(|now| now.saturating_add(patience));
+        match until {
+            Ok(until) if vm::park(context, Parked { core, wait, until }) => action,
+            _ if wait == Wait::Keys => self.refuse(Reason::KeysUnavailable),
+            _ => self.refuse(Reason::EdgeUnavailable),
         }
     }
 
-    fn judge(&mut self, armed: &Rc<Armed>, end: bool) -> Result<Action, HostError> {
+    /// What a request waits for that may never come, and for how many seconds it may.
+    fn may_be_given_up(&self) -> Option<(Wait, i64)> {
+        match &self.state {
+            State::NeedsKeys(_) => Some((Wait::Keys, KEYS_PATIENCE)),
+            State::Waiting(waiting) if waiting.gate == Gate::Hold && waiting.fed == 0 && !self.bodies_come() => {
+                Some((Wait::Body, BODY_PATIENCE))
+            }
+            _ => None,
+        }
+    }
+
+    fn bodies_come(&self) -> bool {
+        self.armed.as_ref().is_some_and(|a| a.bodies_come.get())
+    }
+
+    fn judge(&mut self, armed: &Rc<Armed>, end: bool, waited: Option<u64>) -> Result<Action, HostError> {
         let pairs = host::request_headers()?;
-        let pairs = pairs.read()?;
-        let pseudo = |name: &[u8]| pairs.iter().find(|(n, _)| *n == name).map_or(&[][..], |(_, v)| *v);
-        let headers: Vec<(&[u8], &[u8])> = pairs.iter().copied().filter(|(n, _)| !n.starts_with(b":")).collect();
-        let request = Request { method: pseudo(b":method"), path: pseudo(b":path"), headers: &headers };
+        let head = Head::read(&pairs)?;
+        let request = head.request();
         self.path = request.path.to_vec();
-        for name in headers.iter().map(|(name, _)| *name).filter(|name| is_ours(name)) {
+        for name in request.headers.iter().map(|(name, _)| *name).filter(|name| is_ours(name)) {
             host::remove_request_header(name)?;
         }
-        let mut tokens = armed.tokens.borrow_mut();
-        let mut around = Surroundings { now: host::now()?, signatures: &Native, tokens: &mut tokens };
-        match armed.plan.judge(&request, &mut around) {
+        let step = {
+            let mut memory = armed.memory.borrow_mut();
+            let now = host::now()?;
+            armed.plan.judge(&request, &mut Surroundings { now, signatures: &Native, memory: &mut memory, waited })
+        };
+        match step {
             Step::Decided(decision) => self.settle(&decision),
-            Step::NeedsBody(pending) if end => self.advance_decided(pending.push(&[], true)),
+            Step::NeedsKeys(waited) => {
+                self.state = State::NeedsKeys(Unjudged { waited, buffered: 0, end });
+                Ok(Action::Pause)
+            }
+            Step::NeedsBody(pending) if end => self.end_of_body(pending),
             Step::NeedsBody(pending) => {
                 let gate = armed.plan.gate;
                 let length = content_length(&request);
@@ -176,7 +189,7 @@ impl Core {
         }
     }
 
-    fn body(&mut self, size: usize, end: bool) -> Action {
+    fn body(&mut self, context: u32, size: usize, end: bool) -> Action {
         match std::mem::replace(&mut self.state, State::Refused) {
             State::Permitted => {
                 self.state = State::Permitted;
@@ -184,9 +197,44 @@ impl Core {
             }
             State::Refused => Action::Pause,
             State::New => self.refuse(Reason::EdgeUnavailable),
-            State::Waiting(waiting) => {
-                self.more(*waiting, size, end).unwrap_or_else(|_| self.refuse(Reason::EdgeUnavailable))
+            State::NeedsKeys(unjudged) => {
+                self.state = State::NeedsKeys(Unjudged { buffered: size, end, ..unjudged });
+                Action::Pause
             }
+            State::Waiting(waiting) => {
+                if waiting.gate == Gate::Hold && !self.bodies_come() {
+                    self.armed.iter().for_each(|armed| armed.bodies_come.set(true));
+                    vm::unpark(context);
+                }
+                self.guarded(|core, _| core.more(*waiting, size, end))
+            }
+        }
+    }
+
+    /// Judges a parked request again, now that keys have come. It must be the effective context.
+    pub fn keys_came(&mut self, context: u32, parked: Parked) {
+        let State::NeedsKeys(Unjudged { waited, buffered, end }) = self.state else { return };
+        let mut action = self.guarded(|core, armed| core.judge(armed, end && buffered == 0, Some(waited)));
+        match std::mem::replace(&mut self.state, State::Refused) {
+            // The keys were another issuer's.
+            State::NeedsKeys(again) => {
+                self.state = State::NeedsKeys(Unjudged { buffered, end, ..again });
+                if !vm::park(context, parked) {
+                    self.refuse(Reason::KeysUnavailable);
+                }
+                return;
+            }
+            State::Waiting(mut waiting) if buffered > 0 => {
+                // What has been buffered cannot be let go on in parts.
+                waiting.gate = Gate::Hold;
+                action = self.guarded(|core, _| core.more(*waiting, buffered, end));
+            }
+            state => self.state = state,
+        }
+        if action == Action::Pause {
+            self.park(context, parked.core, action);
+        } else if host::resume().is_err() {
+            self.refuse(Reason::EdgeUnavailable);
         }
     }
 
@@ -195,8 +243,8 @@ impl Core {
         let chunk = host::request_body(waiting.fed, size.saturating_sub(waiting.fed))?;
         waiting.seen = waiting.seen.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         let pending = match waiting.pending.push(&chunk, end) {
-            Step::Decided(decision) => return self.settle(&decision),
-            Step::NeedsBody(pending) => pending,
+            BodyStep::Decided(decision) => return self.settle(&decision),
+            BodyStep::More(pending) => pending,
         };
         // The cluster could act on a closed object, or on as many bytes as were announced.
         waiting.closed =
@@ -215,19 +263,21 @@ impl Core {
                 self.state = State::Permitted;
                 Action::Continue
             }
-            State::Waiting(waiting) => self
-                .advance_decided(waiting.pending.push(&[], true))
-                .unwrap_or_else(|_| self.refuse(Reason::EdgeUnavailable)),
+            State::NeedsKeys(unjudged) => {
+                self.state = State::NeedsKeys(Unjudged { end: true, ..unjudged });
+                Action::Pause
+            }
+            State::Waiting(waiting) => self.guarded(|core, _| core.end_of_body(waiting.pending)),
             State::Refused => Action::Pause,
             State::New => self.refuse(Reason::EdgeUnavailable),
         }
     }
 
-    /// Settles a step that cannot ask for more.
-    fn advance_decided(&mut self, step: Step) -> Result<Action, HostError> {
-        match step {
-            Step::Decided(decision) => self.settle(&decision),
-            Step::NeedsBody(pending) => self.settle(&pending.refuse(Reason::BodyUnreadable)),
+    /// Settles a request whose body ends without another part.
+    fn end_of_body(&mut self, pending: Pending) -> Result<Action, HostError> {
+        match pending.push(&[], true) {
+            BodyStep::Decided(decision) => self.settle(&decision),
+            BodyStep::More(pending) => self.settle(&pending.refuse(Reason::BodyUnreadable)),
         }
     }
 
@@ -247,13 +297,19 @@ impl Core {
         Ok(Action::Continue)
     }
 
-    /// Refuses a request that still waits.
-    fn give_up(&mut self, reason: Reason) {
-        if let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::Refused) {
-            let decision = waiting.pending.refuse(reason);
-            if self.settle(&decision).is_err() {
-                self.refuse(Reason::EdgeUnavailable);
+    /// Refuses a request that still waits. It must be the effective context.
+    pub fn give_up(&mut self, reason: Reason) {
+        match std::mem::replace(&mut self.state, State::Refused) {
+            State::Waiting(waiting) => {
+                self.guarded(|core, _| core.settle(&waiting.pending.refuse(reason)));
             }
+            State::NeedsKeys(_) => {
+                self.guarded(|core, armed| {
+                    let pairs = host::request_headers()?;
+                    core.settle(&armed.plan.without_keys(&Head::read(&pairs)?.request()))
+                });
+            }
+            state => self.state = state,
         }
     }
 
@@ -269,6 +325,32 @@ impl Core {
             let _failed = host::close();
         }
         Action::Pause
+    }
+}
+
+/// The head of a request, taken apart.
+struct Head<'a> {
+    method: &'a [u8],
+    path: &'a [u8],
+    headers: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl<'a> Head<'a> {
+    fn read(pairs: &'a Pairs) -> Result<Self, HostError> {
+        let mut head = Self { method: &[], path: &[], headers: Vec::new() };
+        for (name, value) in pairs.read()? {
+            match name {
+                b":method" => head.method = value,
+                b":path" => head.path = value,
+                name if name.starts_with(b":") => {}
+                name => head.headers.push((name, value)),
+            }
+        }
+        Ok(head)
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request { method: self.method, path: self.path, headers: &self.headers }
     }
 }
 

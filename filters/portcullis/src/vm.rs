@@ -1,8 +1,10 @@
-//! What belongs to the VM and outlives a configuration: verified tokens, metrics, and the count of
-//! the plans that are alive.
+//! What belongs to the VM and outlives a configuration: verified tokens and fetched keys, requests
+//! that are parked, metrics, and the count of the plans that are alive.
 
 use crate::host::{self, MetricKind};
-use portcullis::judge::Tokens;
+use crate::stream::Core;
+use portcullis::config::Plan;
+use portcullis::judge::Memory;
 use portcullis::reason::Reason;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -12,28 +14,78 @@ use std::rc::{Rc, Weak};
 /// drained, and a VM has 1 GiB; past this a new plan is not built, and everything is denied.
 const BUDGET: usize = 64 * 1024 * 1024;
 
-/// Tokens verified with the keys of one `issuers` section.
-type Shared = Rc<RefCell<Tokens>>;
+/// How many requests may be parked at once.
+const MAX_PARKED: usize = 1_024;
+
+/// What is known of one `issuers` section.
+pub type SharedMemory = Rc<RefCell<Memory>>;
 
 thread_local! {
-    static TOKENS: RefCell<BTreeMap<[u8; 32], Weak<RefCell<Tokens>>>> = const { RefCell::new(BTreeMap::new()) };
+    static MEMORIES: RefCell<BTreeMap<[u8; 32], Weak<RefCell<Memory>>>> = const { RefCell::new(BTreeMap::new()) };
+    static PARKED: RefCell<BTreeMap<u32, Parked>> = const { RefCell::new(BTreeMap::new()) };
     static METRICS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
     static DECISIONS: RefCell<BTreeMap<(Rc<str>, Reason), u64>> = const { RefCell::new(BTreeMap::new()) };
     static SIGNATURES: [Cell<u64>; 2] = const { [Cell::new(0), Cell::new(0)] };
     static ALIVE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The tokens that go with the digest of an `issuers` section: a new policy keeps them.
-pub fn tokens(issuers: [u8; 32]) -> Shared {
-    TOKENS.with(|all| {
+/// What is known of a plan's issuers: a new policy with the same issuers finds it again.
+pub fn memory(plan: &Plan) -> SharedMemory {
+    MEMORIES.with(|all| {
         let mut all = all.borrow_mut();
-        all.retain(|_, tokens| tokens.strong_count() > 0);
-        if let Some(tokens) = all.get(&issuers).and_then(Weak::upgrade) {
-            return tokens;
+        all.retain(|_, memory| memory.strong_count() > 0);
+        if let Some(memory) = all.get(&plan.issuers_digest).and_then(Weak::upgrade) {
+            return memory;
         }
-        let tokens = Shared::default();
-        all.insert(issuers, Rc::downgrade(&tokens));
-        tokens
+        let memory = Rc::new(RefCell::new(Memory::new(&plan.issuers)));
+        all.insert(plan.issuers_digest, Rc::downgrade(&memory));
+        memory
+    })
+}
+
+/// A request that waits for something that may never come.
+#[derive(Debug)]
+pub struct Parked {
+    /// The request.
+    pub core: Weak<RefCell<Core>>,
+    /// What it waits for.
+    pub wait: Wait,
+    /// Until when, in seconds since 1970.
+    pub until: i64,
+}
+
+/// What a parked request waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// The first part of its body.
+    Body,
+    /// Its issuer's keys.
+    Keys,
+}
+
+/// Parks a request, by its context; `false` where too many are parked.
+pub fn park(context: u32, parked: Parked) -> bool {
+    PARKED.with(|all| {
+        let mut all = all.borrow_mut();
+        let room = all.len() < MAX_PARKED;
+        if room {
+            all.insert(context, parked);
+        }
+        room
+    })
+}
+
+/// Takes a request off the list.
+pub fn unpark(context: u32) -> Option<Parked> {
+    PARKED.with(|all| all.borrow_mut().remove(&context))
+}
+
+/// Takes all requests off the list that `which` names.
+pub fn unpark_all(which: impl Fn(&Parked) -> bool) -> Vec<(u32, Parked)> {
+    PARKED.with(|all| {
+        let mut all = all.borrow_mut();
+        let contexts: Vec<u32> = all.iter().filter(|(_, p)| which(p)).map(|(context, _)| *context).collect();
+        contexts.into_iter().filter_map(|context| Some((context, all.remove(&context)?))).collect()
     })
 }
 
@@ -74,6 +126,12 @@ pub fn count_decision(plugin: &Rc<str>, reason: Reason) {
         let count = all.entry((Rc::clone(plugin), reason)).or_default();
         *count = count.saturating_add(1);
     });
+}
+
+/// Counts a fetch of keys.
+pub fn count_fetch(plugin: &str, good: bool) {
+    let outcome = if good { "good" } else { "failed" };
+    add(&format!("wasm_filter.{plugin}.component.{outcome}.portcullis_key_fetches"), 1);
 }
 
 /// Counts a signature check.

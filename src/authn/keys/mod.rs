@@ -71,6 +71,19 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// The algorithms that some key may be used with.
+    #[must_use]
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        let usable = |a: &Algorithm| self.candidates(None, *a).next().is_some();
+        Algorithm::ALL.iter().copied().filter(usable).collect()
+    }
+
+    /// Whether a key has this id, whatever it may be used with.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.keys.iter().any(|key| key.id.as_deref() == Some(id))
+    }
+
     /// The keys that may have signed a token with this `kid` and algorithm. Without a `kid` in the
     /// token every key fits.
     pub fn candidates(&self, id: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &Key> {

@@ -33,12 +33,12 @@ pub fn measure(envoy: &Envoy, worker: &Worker, cases: Vec<Case>, options: &Optio
     let mut measured: Vec<Measured> = cases.into_iter().map(new).collect();
     let mut order: Vec<usize> = (0..loads.len()).collect();
     let mut random = Random::new();
+    let mut before = worker.times()?;
     for round in 0..=options.rounds {
         progress(round, options.rounds);
         random.shuffle(&mut order);
         for &number in &order {
             let (load, of) = (&mut loads[number], &mut measured[number]);
-            let before = worker.times()?;
             let answered = load.run(options.slot).with_context(|| of.case.name.clone())?;
             let after = worker.times()?;
             of.sent += answered;
@@ -47,6 +47,7 @@ pub fn measure(envoy: &Envoy, worker: &Worker, cases: Vec<Case>, options: &Optio
                 of.micros.push(cpu.as_secs_f64() * 1e6 / answered as f64);
                 of.waited.push(waited.as_secs_f64() / (cpu + waited).as_secs_f64());
             }
+            before = after;
         }
     }
     Ok(measured)

@@ -64,7 +64,8 @@ pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Ca
     if settings.anonymous.contains(&operation.id) {
         return Some(Outcome::Final);
     }
-    let body = Body::read(call.body.as_deref(), settings.max_bytes)?;
+    let body = if looks_at_body(operation) { call.body.as_deref() } else { None };
+    let body = Body::read(body, settings.max_bytes)?;
     let principal = Principal::of(policy, caller);
     let asked = Asked { settings, policy, principal: &principal, route: &route, body: &body };
     let outcome = match by_grants(&asked) {
@@ -229,6 +230,12 @@ fn by_tenant(asked: &Asked<'_>, allowed: Outcome) -> Outcome {
             Named::These(_) | Named::Unclear(_) => Outcome::Deferred,
         }
     }
+}
+
+/// Whether anything in a body can bear on the decision.
+fn looks_at_body(operation: &Operation) -> bool {
+    let in_grants = operation.alternatives.iter().flat_map(|a| [Some(&a.id), a.key.as_ref(), a.when.as_ref()]);
+    in_grants.chain([operation.tenant.as_ref()]).flatten().any(|source| source.starts_with("body:/"))
 }
 
 /// Whether the operation answers with what the caller may see.
