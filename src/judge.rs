@@ -142,6 +142,11 @@ impl Plan {
             Ok(route) => route.filter(|r| r.operation.since <= self.rules.version),
             Err(ambiguous) => return Step::Decided(self.deny(Reason::PathAmbiguous, Some(ambiguous.0), None, None)),
         };
+        if self.forward_preflight
+            && let Some(operation) = self.preflight(request)
+        {
+            return Step::Decided(self.settle(authz::preflight(), operation, None));
+        }
         let operation = route.as_ref().map(|r| r.operation);
         if let Some(operation) = operation
             && self.anonymous.contains(&operation.id)
@@ -165,6 +170,18 @@ impl Plan {
             Verdict::NeedsBody => self.wait(request, &route, principal),
             verdict => Step::Decided(self.settle(verdict, route.operation, Some(principal))),
         }
+    }
+
+    /// The operation that a browser asks about before it sends the request itself: OPTIONS, with
+    /// `Origin` and `Access-Control-Request-Method` (Fetch standard, CORS-preflight request).
+    fn preflight(&self, request: &Request<'_>) -> Option<&'static Operation> {
+        if request.method != b"OPTIONS" || request.single_header(b"origin").ok()??.is_empty() {
+            return None;
+        }
+        let method = request.single_header(b"access-control-request-method").ok()??;
+        let operation = route::find(&self.base_path, method, request.path).ok()??.operation;
+        let open = !operation.blocked && self.surfaces.contains(&operation.surface);
+        (open && operation.since <= self.rules.version).then_some(operation)
     }
 
     fn authenticate(

@@ -43,6 +43,8 @@ reasons! {
     NoPermissionRequired = "no_permission_required", 200, 0, "Nothing.";
     /// It needs no credential, and the configuration opens it.
     Anonymous = "anonymous", 200, 0, "Take it out of `anonymous` to require a credential.";
+    /// A preflight request (CORS), which carries no credential and does nothing.
+    Preflight = "preflight", 200, 0, "`cors.preflight: deny` stops it here.";
     /// Grants on some ids are held; which id the key means, the cluster knows.
     DeferredKey = "deferred_key", 200, 0, "Nothing, or `unresolved: deny` to stop it here.";
     /// The cluster answers with what the caller may see.

@@ -12,26 +12,38 @@ use crate::request::{Request, hex_pair};
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
 
-/// A header in which a token may stand.
+/// Where a token may stand.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HeaderSource {
-    /// The header's name, in lower case.
-    pub name: String,
-    /// What stands before the token, such as `Bearer ` (compared without regard to case, as RFC
-    /// 9110 section 11.1 has it for schemes).
-    pub prefix: String,
+pub enum Source {
+    /// In a header.
+    Header {
+        /// The header's name, in lower case.
+        name: String,
+        /// What stands before the token, such as `Bearer ` (compared without regard to case, as
+        /// RFC 9110 section 11.1 has it for schemes).
+        prefix: String,
+    },
+    /// In a cookie.
+    Cookie {
+        /// The cookie's name, case and all (RFC 6265 section 5.4).
+        name: String,
+    },
 }
 
-impl HeaderSource {
+impl Source {
     /// Where a bearer token stands by default (RFC 6750 section 2.1).
     #[must_use]
     pub fn authorization() -> Self {
-        Self { name: "authorization".into(), prefix: "Bearer ".into() }
+        Self::Header { name: "authorization".into(), prefix: "Bearer ".into() }
     }
 
-    /// What follows the prefix; `None` where the value begins with something else.
-    fn strip<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
-        let prefix = self.prefix.as_bytes();
+    /// The token in a header of this name; `None` where it holds something else.
+    fn in_header<'a>(&self, header: &[u8], value: &'a [u8]) -> Option<&'a [u8]> {
+        let Self::Header { name, prefix } = self else { return None };
+        if !header.eq_ignore_ascii_case(name.as_bytes()) {
+            return None;
+        }
+        let prefix = prefix.as_bytes();
         if let Some((head, token)) = value.split_at_checked(prefix.len())
             && head.eq_ignore_ascii_case(prefix)
         {
@@ -50,28 +62,38 @@ const TWO: Refused = Refused::new(Reason::CredentialAmbiguous, "more than one cr
 /// # Errors
 /// There is none ([`Reason::TokenMissing`]), it is not text of a bounded length
 /// ([`Reason::TokenMalformed`]), or it is not the only credential ([`Reason::CredentialAmbiguous`]).
-pub fn find<'a>(sources: &[HeaderSource], request: &Request<'a>) -> Result<&'a str, Refused> {
-    let mut token = None;
-    let mut others = usize::from(has_session(request)).saturating_add(usize::from(has_query_token(request)));
+pub fn find<'a>(sources: &[Source], request: &Request<'a>) -> Result<&'a str, Refused> {
+    let mut tokens: Vec<&[u8]> = Vec::new();
+    let mut others = usize::from(has_query_token(request));
     for (name, value) in request.headers {
-        let source = sources.iter().find(|s| name.eq_ignore_ascii_case(s.name.as_bytes()));
-        match source.and_then(|s| s.strip(value)) {
-            Some(found) if token.is_none() => token = Some(found),
-            // The cluster would read any other Authorization for itself.
-            None if !name.eq_ignore_ascii_case(b"authorization") || value.is_empty() => {}
+        let found = sources.iter().find_map(|s| s.in_header(name, value));
+        let authorization = name.eq_ignore_ascii_case(b"authorization");
+        match found {
+            Some(token) => tokens.push(token),
+            None if !authorization || value.is_empty() => {}
             // The proxy joins repeated ones: `Basic x,Bearer y`.
-            None if source.is_some_and(|s| value.split(|b| *b == b',').any(|v| s.strip(v.trim_ascii()).is_some())) => {
+            None if value
+                .split(|b| *b == b',')
+                .any(|v| sources.iter().any(|s| s.in_header(name, v.trim_ascii()).is_some())) =>
+            {
                 return Err(TWO);
             }
-            _ => others = others.saturating_add(1),
+            // The cluster would read any other Authorization for itself.
+            None => others = others.saturating_add(1),
         }
     }
-    let Some(token) = token else {
-        return Err(if others > 1 { TWO } else { MISSING });
-    };
-    if others > 0 || token.contains(&b',') {
-        return Err(TWO);
+    for (name, value) in cookies(request) {
+        if sources.iter().any(|s| matches!(s, Source::Cookie { name: wanted } if wanted.as_bytes() == name)) {
+            tokens.push(value);
+        } else if name == b"camunda-session" {
+            others = others.saturating_add(1);
+        }
     }
+    let token = match *tokens {
+        [] => return Err(if others > 1 { TWO } else { MISSING }),
+        [token] if others == 0 && !token.contains(&b',') => token,
+        _ => return Err(TWO),
+    };
     if token.is_empty() {
         return Err(Refused::new(Reason::TokenMalformed, "the token is empty"));
     }
@@ -85,12 +107,12 @@ pub fn find<'a>(sources: &[HeaderSource], request: &Request<'a>) -> Result<&'a s
     std::str::from_utf8(token).map_err(|_| malformed)
 }
 
-/// The session cookie of the cluster's web applications. Cookies are told apart at `;` and, as
-/// older readers do, at `,`.
-fn has_session(request: &Request<'_>) -> bool {
-    request.header(b"cookie").flat_map(|line| line.split(|b| matches!(b, b';' | b','))).any(|cookie| {
-        let name = cookie.split(|b| *b == b'=').next().unwrap_or(&[]);
-        name.trim_ascii() == b"camunda-session"
+/// Names and values of all cookies. They are told apart at `;` and, as older readers do, at `,`.
+fn cookies<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    request.header(b"cookie").flat_map(|line| line.split(|b| matches!(b, b';' | b','))).map(|cookie| {
+        let mut parts = cookie.splitn(2, |b| *b == b'=');
+        let name = parts.next().unwrap_or(&[]);
+        (name.trim_ascii(), parts.next().unwrap_or(&[]).trim_ascii())
     })
 }
 
@@ -120,7 +142,11 @@ mod tests {
     fn find_in(path: &str, headers: &[(&str, &[u8])]) -> Result<String, Reason> {
         let headers: Vec<(&[u8], &[u8])> = headers.iter().map(|(n, v)| (n.as_bytes(), *v)).collect();
         let request = Request { method: b"GET", path: path.as_bytes(), headers: &headers };
-        let sources = [HeaderSource::authorization(), HeaderSource { name: "x-token".into(), prefix: String::new() }];
+        let sources = [
+            Source::authorization(),
+            Source::Header { name: "x-token".into(), prefix: String::new() },
+            Source::Cookie { name: "BearerToken".into() },
+        ];
         find(&sources, &request).map(Into::into).map_err(|r| r.reason)
     }
 
@@ -147,6 +173,7 @@ mod tests {
             ("/", ("x-token", b"d.e.f")),
             ("/", ("cookie", b"x=1; camunda-session=abc")),
             ("/", ("cookie", b"x=1,camunda-session=abc")),
+            ("/", ("cookie", b"BearerToken=d.e.f")),
             ("/?access_token=x", ("x", b"")),
             ("/?a=1&access%5Ftoken=x", ("x", b"")),
         ] {
@@ -159,6 +186,19 @@ mod tests {
             find_in("/", &[("x-token", b"a.b.c"), ("authorization", b"Basic YTpi")]),
             Err(Reason::CredentialAmbiguous)
         );
+    }
+
+    #[test]
+    fn a_token_may_stand_in_a_cookie() {
+        assert_eq!(find_in("/", &[("cookie", b"a=b; BearerToken=a.b.c; d")]), Ok("a.b.c".into()));
+        assert_eq!(find_in("/", &[("cookie", b"bearertoken=a.b.c")]), Err(Reason::TokenMissing));
+        assert_eq!(find_in("/", &[("cookie", b"BearerToken=\"a.b.c\"")]), Err(Reason::TokenMalformed));
+        assert_eq!(find_in("/", &[("cookie", b"BearerToken")]), Err(Reason::TokenMalformed));
+        for twice in [&b"BearerToken=a.b.c; BearerToken=a.b.c"[..], b"BearerToken=a.b.c; camunda-session=x"] {
+            assert_eq!(find_in("/", &[("cookie", twice)]), Err(Reason::CredentialAmbiguous));
+        }
+        let both = [("cookie", &b"BearerToken=a.b.c"[..]), ("authorization", b"Bearer a.b.c")];
+        assert_eq!(find_in("/", &both), Err(Reason::CredentialAmbiguous));
     }
 
     #[test]

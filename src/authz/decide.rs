@@ -30,6 +30,12 @@ pub fn anonymous(operation: &Operation) -> Verdict {
     }
 }
 
+/// Decides a CORS preflight request, which does nothing.
+#[must_use]
+pub fn preflight() -> Verdict {
+    Verdict::Allow(Permit::without_grant(Reason::Preflight))
+}
+
 /// Decides whether a principal may do what a request asks for: first the grants, then the tenant,
 /// then what becomes of an allow that only the cluster can complete.
 #[must_use]

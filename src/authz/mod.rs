@@ -7,7 +7,7 @@ mod decide;
 mod principal;
 mod tenant;
 
-pub use decide::{Verdict, anonymous, decide};
+pub use decide::{Verdict, anonymous, decide, preflight};
 pub use principal::Principal;
 
 use crate::api::catalogue::{Permission, ResourceType, Version};

@@ -1,11 +1,13 @@
 //! The checked form of a configuration: immutable, and ready to judge with.
 
-use super::source::{ApiSource, Configuration, DeferOrDeny, GateSource, HeaderCredential, Searches};
+use super::source::{
+    ApiSource, Configuration, CookieCredential, DeferOrDeny, GateSource, HeaderCredential, Preflight, Searches,
+};
 use super::{ConfigError, issuers};
 use crate::api::catalogue::{Operation, Surface, Version};
 use crate::api::route::BasePath;
 use crate::authn::Issuers;
-use crate::authn::credential::HeaderSource;
+use crate::authn::credential::Source;
 use crate::authz::{Rules, Unresolved};
 use crate::policy;
 use crate::table::Table;
@@ -39,7 +41,7 @@ pub struct Plan {
     /// A digest of who may sign tokens: verified identities stay good while it is the same.
     pub issuers_digest: [u8; 32],
     /// Where tokens may stand.
-    pub credentials: Vec<HeaderSource>,
+    pub credentials: Vec<Source>,
     /// The path before `/v2`.
     pub base_path: BasePath,
     /// The families of operations that are open.
@@ -56,6 +58,8 @@ pub struct Plan {
     pub max_body: u64,
     /// Operations that need no credential.
     pub anonymous: Vec<&'static str>,
+    /// Whether preflight requests are forwarded.
+    pub forward_preflight: bool,
     /// Whether refusals carry the reason in a header.
     pub explain_header: bool,
     /// Whether decisions are put into the filter state.
@@ -93,6 +97,7 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
         },
         max_body: source.body.max_bytes,
         anonymous: anonymous(&source.anonymous)?,
+        forward_preflight: source.cors.preflight == Preflight::Forward,
         explain_header: source.debug.explain_header,
         log_to_filter_state: source.decision_log.filter_state,
     };
@@ -108,34 +113,60 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn credentials(source: &Configuration) -> Result<Vec<HeaderSource>, ConfigError> {
+fn credentials(source: &Configuration) -> Result<Vec<Source>, ConfigError> {
     if source.credentials.is_empty() {
         return Err(ConfigError::new("credentials", "the list is empty; at least one place is needed"));
     }
-    let mut sources: Vec<HeaderSource> = Vec::new();
+    let mut sources: Vec<Source> = Vec::new();
     for (number, credential) in source.credentials.iter().enumerate() {
-        let path = format!("credentials[{number}].header");
-        let header = header(&path, &credential.header)?;
-        if sources.iter().any(|s| s.name == header.name) {
-            return Err(ConfigError::new(format!("{path}.name"), "the same header stands twice"));
+        let path = format!("credentials[{number}]");
+        let (place, found) = match (&credential.header, &credential.cookie) {
+            (Some(source), None) => (format!("{path}.header.name"), header(&path, source)?),
+            (None, Some(source)) => (format!("{path}.cookie.name"), cookie(&path, source)?),
+            _ => return Err(ConfigError::new(path, "must have exactly one of header and cookie")),
+        };
+        if sources.iter().any(|s| same_place(s, &found)) {
+            return Err(ConfigError::new(place, "the same place stands twice"));
         }
-        sources.push(header);
+        sources.push(found);
     }
     Ok(sources)
 }
 
-fn header(path: &str, source: &HeaderCredential) -> Result<HeaderSource, ConfigError> {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if source.name.is_empty() || !source.name.bytes().all(token) {
-        return Err(ConfigError::new(format!("{path}.name"), "is not a header name"));
+fn same_place(one: &Source, other: &Source) -> bool {
+    match (one, other) {
+        (Source::Header { name, .. }, Source::Header { name: other, .. })
+        | (Source::Cookie { name }, Source::Cookie { name: other }) => name == other,
+        _ => false,
+    }
+}
+
+/// A token of RFC 9110 section 5.6.2: the name of a header or a cookie.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn header(path: &str, source: &HeaderCredential) -> Result<Source, ConfigError> {
+    if !is_token(&source.name) {
+        return Err(ConfigError::new(format!("{path}.header.name"), "is not a header name"));
     }
     if source.name.eq_ignore_ascii_case("cookie") {
-        return Err(ConfigError::new(format!("{path}.name"), "a cookie is not a token by itself"));
+        return Err(ConfigError::new(format!("{path}.header.name"), "use `cookie` for a token in a cookie"));
     }
     if !source.prefix.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-        return Err(ConfigError::new(format!("{path}.prefix"), "must be printable ASCII"));
+        return Err(ConfigError::new(format!("{path}.header.prefix"), "must be printable ASCII"));
     }
-    Ok(HeaderSource { name: source.name.to_ascii_lowercase(), prefix: source.prefix.clone() })
+    Ok(Source::Header { name: source.name.to_ascii_lowercase(), prefix: source.prefix.clone() })
+}
+
+fn cookie(path: &str, source: &CookieCredential) -> Result<Source, ConfigError> {
+    if !is_token(&source.name) {
+        return Err(ConfigError::new(format!("{path}.cookie.name"), "is not a cookie name"));
+    }
+    if source.name == "camunda-session" {
+        return Err(ConfigError::new(format!("{path}.cookie.name"), "is the cluster's own session, which is no token"));
+    }
+    Ok(Source::Cookie { name: source.name.clone() })
 }
 
 fn surfaces(api: &ApiSource) -> Result<Vec<Surface>, ConfigError> {

@@ -43,6 +43,9 @@ pub struct Configuration {
     /// Operations that need no credential.
     #[serde(default = "default_anonymous")]
     pub anonymous: Vec<String>,
+    /// Requests between sites.
+    #[serde(default)]
+    pub cors: CorsSource,
     /// Help for those who set things up.
     #[serde(default)]
     pub debug: DebugSource,
@@ -161,8 +164,21 @@ impl Default for ClaimsSource {
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct CredentialSource {
-    /// In a header.
-    pub header: HeaderCredential,
+    /// In a header; or
+    #[serde(default)]
+    pub header: Option<HeaderCredential>,
+    /// in a cookie.
+    #[serde(default)]
+    pub cookie: Option<CookieCredential>,
+}
+
+/// A cookie with a token.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CookieCredential {
+    /// Its name.
+    pub name: String,
 }
 
 /// A header with a token.
@@ -273,6 +289,27 @@ pub enum GateSource {
     Stream,
 }
 
+/// Requests between sites (Fetch standard, CORS protocol).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct CorsSource {
+    /// What becomes of preflight requests, which carry no credential.
+    pub preflight: Preflight,
+}
+
+/// What becomes of preflight requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Preflight {
+    /// They are refused.
+    #[default]
+    Deny,
+    /// They are forwarded.
+    Forward,
+}
+
 /// Help for those who set things up.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -292,7 +329,8 @@ pub struct DecisionLogSource {
 }
 
 fn default_credentials() -> Vec<CredentialSource> {
-    vec![CredentialSource { header: HeaderCredential { name: "Authorization".into(), prefix: "Bearer ".into() } }]
+    let header = HeaderCredential { name: "Authorization".into(), prefix: "Bearer ".into() };
+    vec![CredentialSource { header: Some(header), cookie: None }]
 }
 
 fn default_anonymous() -> Vec<String> {

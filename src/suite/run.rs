@@ -1,6 +1,7 @@
 //! Cases -> decisions.
 
 use super::{Caller, Case, CaseRequest, Suite};
+use crate::authn::credential::Source;
 use crate::authn::signature::PureRust;
 use crate::authn::{Identity, Refused, UnixSeconds};
 use crate::config::Plan;
@@ -46,7 +47,10 @@ pub fn includes(actual: &Value, expected: &Map<String, Value>) -> bool {
 #[must_use]
 pub fn decide(plan: &Rc<Plan>, caller: &Caller, request: &CaseRequest, now: UnixSeconds) -> Decision {
     let credential = match (caller, plan.credentials.first()) {
-        (Caller::Token(token), Some(source)) => Some((source.name.clone(), header_value(&source.prefix, token))),
+        (Caller::Token(token), Some(Source::Header { name, prefix })) => {
+            Some((name.clone(), header_value(prefix, token)))
+        }
+        (Caller::Token(token), Some(Source::Cookie { name })) => Some(("cookie".to_owned(), format!("{name}={token}"))),
         _ => None,
     };
     let headers: Vec<(Vec<u8>, Vec<u8>)> = request

@@ -250,3 +250,30 @@ fn unasked_differs(asked: &Asked<'_>, answer: Result<u16, String>, arrived: &[Re
     let same = answer == Ok(400) && arrived.is_empty() && asked.native["decision"] == "deny";
     (!same).then(|| format!("answered {answer:?}, {} arrived, the engine said {}", arrived.len(), asked.native))
 }
+
+#[test]
+fn envoy_refuses_some_targets_before_it_asks_the_filter() {
+    let upstream = Upstream::start().expect("an upstream");
+    let gateway = Gateway::new(upstream.addr()).expect("the shipped configuration");
+    // With nothing in the way, it is Envoy alone that refuses.
+    let config = gateway.listener("gateway", |l| l.without_filter().without_belt()).build();
+    let envoy = Launch::new(config).start().expect("Envoy");
+    let addr = envoy.addr("gateway").expect("an address");
+    let refused = (0..=0x20).chain([b'#', 0x7f, 0x80, 0xc3, 0xff]).map(char::from);
+    for odd in refused.filter(|odd| !"\0\n\r".contains(*odd)) {
+        let path = format!("/v2/groups/a{odd}b");
+        let case = CaseRequest::new("GET".into(), path.clone(), Vec::new(), None).expect("a request");
+        assert!(suites::refused_by_envoy(&case).is_some(), "{path:?}");
+        let request = Request::get(path);
+        assert_eq!(client::send(addr, &request).map(|r| r.status).ok(), Some(400), "{}", request.line());
+        assert!(upstream.find(request.id()).is_none());
+    }
+    for asked in (0x21..0x7f).map(char::from).filter(|c| !"#?".contains(*c)) {
+        let path = format!("/v2/groups/a{asked}b");
+        let case = CaseRequest::new("GET".into(), path.clone(), Vec::new(), None).expect("a request");
+        assert_eq!(suites::refused_by_envoy(&case), None, "{path:?}");
+        let request = Request::get(path);
+        assert_eq!(client::send(addr, &request).map(|r| r.status).ok(), Some(200), "{}", request.line());
+        assert!(upstream.find(request.id()).is_some());
+    }
+}

@@ -53,9 +53,8 @@ struct Asked<'a> {
 #[must_use]
 pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Call) -> Option<Outcome> {
     let path = call.path.split('?').next().unwrap_or_default();
-    let found = path
-        .strip_prefix(&settings.base)
-        .and_then(|path| catalogue::find(settings.version, &call.method, path));
+    let found =
+        path.strip_prefix(&settings.base).and_then(|path| catalogue::find(settings.version, &call.method, path));
     let Some(route) = found else { return Some(Outcome::Deny("operation_unknown")) };
     let operation = route.operation;
     if operation.is_blocked || !settings.surfaces.contains(&operation.surface) {
@@ -164,7 +163,7 @@ fn met(asked: &Asked<'_>, alternative: &Alternative) -> Met {
     }
     match known_id(asked, alternative) {
         None => Met::Perhaps,
-        Some(id) if scopes.contains(&&Scope::Id(id)) => Met::Yes,
+        Some(id) if scopes.contains(&&Scope::Id(id.clone())) => Met::Yes,
         Some(_) if scopes.contains(&&Scope::Property) => Met::Perhaps,
         Some(_) => Met::Elsewhere,
     }

@@ -99,7 +99,13 @@ fn grant(value: &Value) -> Option<Grant> {
         _ => return None,
     };
     let owner = text(value, "ownerId");
-    (!owner.is_empty()).then(|| Grant { owner_type: text(value, "ownerType"), owner, resource_type, scope, permissions })
+    (!owner.is_empty()).then(|| Grant {
+        owner_type: text(value, "ownerType"),
+        owner,
+        resource_type,
+        scope,
+        permissions,
+    })
 }
 
 fn members(value: &Value, id: &str) -> Members {

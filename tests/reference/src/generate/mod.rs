@@ -43,8 +43,8 @@ impl World {
         let mut dice = Dice::new(seed);
         let v2: Vec<&'static Operation> = OPERATIONS.iter().filter(|o| o.surface == "v2").collect();
         let special: Vec<&'static Operation> = v2.iter().copied().filter(|o| is_special(o)).collect();
-        let mut focus: Vec<_> = (0..4).map(|_| *dice.pick(&v2)).collect();
-        focus.extend((0..3).map(|_| *dice.pick(&special)));
+        let mut focus: Vec<_> = (0..4).map(|_| dice.pick(&v2)).collect();
+        focus.extend((0..3).map(|_| dice.pick(&special)));
         let configuration = configuration(&mut dice, &focus);
         let policy = policy::policy(&mut dice, &focus);
         Self { configuration, policy, focus, dice }
@@ -52,7 +52,11 @@ impl World {
 
     /// The next request.
     pub fn request(&mut self) -> (Caller, Call) {
-        let operation = if self.dice.chance(75) { *self.dice.pick(&self.focus) } else { self.dice.pick(&OPERATIONS) };
+        let operation = if self.dice.chance(75) {
+            self.dice.pick(&self.focus)
+        } else {
+            &OPERATIONS[self.dice.below(OPERATIONS.len())]
+        };
         let operation = if operation.surface == "v2" { operation } else { self.focus[0] };
         (request::caller(&mut self.dice), request::call(&mut self.dice, operation))
     }
@@ -69,14 +73,14 @@ fn configuration(dice: &mut Dice, focus: &[&'static Operation]) -> Map<String, V
     let mut unresolved = Map::new();
     for operation in focus {
         if dice.chance(15) {
-            unresolved.insert(operation.id.clone(), json!(*dice.pick(&["defer", "deny"])));
+            unresolved.insert(operation.id.clone(), json!(dice.pick(&["defer", "deny"])));
         }
     }
     let value = json!({
-        "api": { "version": *dice.pick(&["8.8", "8.9", "8.10", "8.10"]), "multiTenancy": dice.chance(40) },
-        "searches": *dice.pick(&["forward", "deny"]),
-        "unresolved": { "default": *dice.pick(&["defer", "defer", "defer", "deny"]), "operations": unresolved },
-        "body": { "maxBytes": *dice.pick(&[60, 200, 4096, 4096, 4096]) },
+        "api": { "version": dice.pick(&["8.8", "8.9", "8.10", "8.10"]), "multiTenancy": dice.chance(40) },
+        "searches": dice.pick(&["forward", "deny"]),
+        "unresolved": { "default": dice.pick(&["defer", "defer", "defer", "deny"]), "operations": unresolved },
+        "body": { "maxBytes": dice.pick(&[60, 200, 4096, 4096, 4096]) },
     });
     value.as_object().cloned().unwrap_or_default()
 }

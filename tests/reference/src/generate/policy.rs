@@ -16,7 +16,7 @@ pub fn policy(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
     let rules: Vec<Value> = dice
         .some(RULES, 60)
         .into_iter()
-        .map(|id| json!({ "mappingRuleId": id, "claimName": *dice.pick(CLAIMS), "claimValue": *dice.pick(VALUES) }))
+        .map(|id| json!({ "mappingRuleId": id, "claimName": dice.pick(CLAIMS), "claimValue": dice.pick(VALUES) }))
         .collect();
     let rule_ids: Vec<&str> = rules.iter().filter_map(|rule| rule["mappingRuleId"].as_str()).collect();
     let named = |dice: &mut Dice, ids: &[&str], percent, name: &str, kinds: &[&str]| -> Vec<Value> {
@@ -45,18 +45,17 @@ fn collective(dice: &mut Dice, name: &str, id: &str, kinds: &[&str], rules: &[&s
 
 /// A grant, mostly one that some operation of the focus asks for.
 fn grant(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
-    let operation = *dice.pick(focus);
+    let operation = dice.pick(focus);
     let (resource_type, permission) = if operation.alternatives.is_empty() || dice.chance(10) {
-        let (name, permissions) = dice.pick(&RESOURCES);
-        (name.as_str(), dice.pick(permissions).as_str())
+        let (name, permissions) = &RESOURCES[dice.below(RESOURCES.len())];
+        (name.as_str(), permissions[dice.below(permissions.len())].as_str())
     } else {
-        let alternative = dice.pick(&operation.alternatives);
+        let alternative = &operation.alternatives[dice.below(operation.alternatives.len())];
         (alternative.resource_type.as_str(), alternative.permission.as_str())
     };
     let mut permissions = vec![permission];
-    let (_, others) = dice.pick(&RESOURCES);
     match dice.below(20) {
-        0 => permissions = vec![dice.pick(others)],
+        0 => permissions = vec!["DELETE", "READ", "UPDATE"],
         1 => permissions.push("FLY"),
         2 => permissions.push(permission),
         3 => permissions = vec![],
@@ -64,7 +63,7 @@ fn grant(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
         _ => (),
     }
     let resource_type = if dice.chance(2) { "SPACESHIP" } else { resource_type };
-    let owner_type = *dice.pick(&["USER", "CLIENT", "GROUP", "ROLE", "MAPPING_RULE", "USER", "GROUP"]);
+    let owner_type = dice.pick(&["USER", "CLIENT", "GROUP", "ROLE", "MAPPING_RULE", "USER", "GROUP"]);
     let owner = match owner_type {
         _ if dice.chance(2) => "",
         "MAPPING_RULE" => dice.pick(RULES),
@@ -78,7 +77,7 @@ fn grant(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
     });
     let property = if resource_type == "USER_TASK" { 35 } else { 3 };
     if dice.chance(property) {
-        value["resourcePropertyName"] = json!(*dice.pick(&["assignee", "candidateUsers", "candidateGroups"]));
+        value["resourcePropertyName"] = json!(dice.pick(&["assignee", "candidateUsers", "candidateGroups"]));
     } else {
         let id = match dice.below(20) {
             0..=4 => "*",

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 pub fn caller(dice: &mut Dice) -> Caller {
-    let name = (*dice.pick(&NAMES[..6])).to_owned();
+    let name = (dice.pick(&NAMES[..6])).to_owned();
     let groups = dice.chance(35).then(|| dice.some(NAMES, 25).into_iter().map(str::to_owned).collect());
     let mut claims = Map::new();
     for name in ["dept", "x.y", "teams", "cognito:groups", "other"] {
@@ -32,12 +32,12 @@ fn claim(dice: &mut Dice) -> Value {
         1 => json!(1),
         2 => json!(null),
         3 => json!([dice.some(VALUES, 60)]),
-        4 => json!({ *dice.pick(VALUES): *dice.pick(VALUES) }),
-        5 => json!(["other", *dice.pick(VALUES), 1, true]),
+        4 => json!({ dice.pick(VALUES): dice.pick(VALUES) }),
+        5 => json!(["other", dice.pick(VALUES), 1, true]),
         6 | 7 => json!(dice.some(VALUES, 50)),
         8 => json!("Ops"),
         9 => json!("ops hr"),
-        _ => json!(*dice.pick(VALUES)),
+        _ => json!(dice.pick(VALUES)),
     }
 }
 
@@ -47,7 +47,10 @@ pub fn call(dice: &mut Dice, operation: &Operation) -> Call {
         path.push('/');
         match segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) {
             None => path.push_str(segment),
-            Some(name) => path.push_str(&escape(dice, parameter(dice, name))),
+            Some(name) => {
+                let value = parameter(dice, name);
+                path.push_str(&escape(dice, value));
+            }
         }
     }
     if dice.chance(10) {
@@ -101,7 +104,8 @@ fn body(dice: &mut Dice, operation: &Operation) -> Option<String> {
         {
             members.insert(name.to_owned(), key(dice));
         }
-        if let Some((name, _)) = alternative.when.as_deref().and_then(|when| when.strip_prefix("body:/")?.split_once('='))
+        if let Some((name, _)) =
+            alternative.when.as_deref().and_then(|when| when.strip_prefix("body:/")?.split_once('='))
             && dice.chance(80)
         {
             members.insert(name.to_owned(), flag(dice));
@@ -124,12 +128,12 @@ fn id(dice: &mut Dice) -> Value {
     match dice.below(20) {
         0 => json!(null),
         1 => json!(12),
-        2 => json!([*dice.pick(IDS)]),
-        3 => json!({ "id": *dice.pick(IDS) }),
+        2 => json!([dice.pick(IDS)]),
+        3 => json!({ "id": dice.pick(IDS) }),
         4 => json!(""),
         5 => json!("*"),
         6 => json!(true),
-        _ => json!(*dice.pick(IDS)),
+        _ => json!(dice.pick(IDS)),
     }
 }
 
@@ -139,7 +143,7 @@ fn key(dice: &mut Dice) -> Value {
         1 => json!(12),
         2 => json!(""),
         3 => json!({}),
-        _ => json!(*dice.pick(KEYS)),
+        _ => json!(dice.pick(KEYS)),
     }
 }
 
@@ -160,22 +164,22 @@ fn tenant(dice: &mut Dice) -> Value {
         0 => json!(null),
         1 => json!(""),
         2 => json!(5),
-        3 => json!([*dice.pick(TENANTS)]),
-        4 => json!({ "tenantId": *dice.pick(TENANTS) }),
-        _ => json!(*dice.pick(TENANTS)),
+        3 => json!([dice.pick(TENANTS)]),
+        4 => json!({ "tenantId": dice.pick(TENANTS) }),
+        _ => json!(dice.pick(TENANTS)),
     }
 }
 
 fn tenants(dice: &mut Dice) -> Value {
     match dice.below(12) {
         0 => json!(null),
-        1 => json!(*dice.pick(TENANTS)),
-        2 => json!([*dice.pick(TENANTS), 5]),
-        3 => json!([null, *dice.pick(TENANTS)]),
-        4 => json!([[*dice.pick(TENANTS)]]),
-        5 => json!({ "0": *dice.pick(TENANTS) }),
+        1 => json!(dice.pick(TENANTS)),
+        2 => json!([dice.pick(TENANTS), 5]),
+        3 => json!([null, dice.pick(TENANTS)]),
+        4 => json!([[dice.pick(TENANTS)]]),
+        5 => json!({ "0": dice.pick(TENANTS) }),
         6 => json!(["<default>"]),
-        7 => json!([*dice.pick(TENANTS)]),
+        7 => json!([dice.pick(TENANTS)]),
         _ => json!(dice.some(TENANTS, 40)),
     }
 }
@@ -185,11 +189,11 @@ fn decoys(dice: &mut Dice, members: &mut Map<String, Value>) {
     let names = ["processDefinitionId", "name", "tenantId", "tenantIds", "allowOverride", "decisionDefinitionKey"];
     for name in ["variables", "filter"] {
         if dice.chance(25) {
-            members.insert(name.to_owned(), json!({ *dice.pick(&names): *dice.pick(IDS), "deep": [{ "name": "p" }] }));
+            members.insert(name.to_owned(), json!({ dice.pick(&names): dice.pick(IDS), "deep": [{ "name": "p" }] }));
         }
     }
     if dice.chance(10) {
-        members.insert((*dice.pick(&["Name", "TenantId", "processDefinitionID", ""])).to_owned(), json!(*dice.pick(IDS)));
+        members.insert((dice.pick(&["Name", "TenantId", "processDefinitionID", ""])).to_owned(), json!(dice.pick(IDS)));
     }
     if dice.chance(10) {
         members.insert("long".to_owned(), json!("x".repeat(dice.below(300))));

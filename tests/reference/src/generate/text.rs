@@ -50,7 +50,7 @@ fn put(dice: &mut Dice, value: &Value, out: &mut String) {
 
 fn blank(dice: &mut Dice, out: &mut String) {
     if dice.chance(6) {
-        out.push(*dice.pick(&[' ', '\n', '\t', '\r']));
+        out.push(dice.pick(&[' ', '\n', '\t', '\r']));
     }
 }
 
