@@ -273,6 +273,12 @@ impl Pending {
         self.incoming.as_ref().is_ok_and(Incoming::is_closed)
     }
 
+    /// Who asks.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.asked.principal
+    }
+
     /// Refuses the request without its body.
     #[must_use]
     pub fn refuse(self, reason: Reason) -> Decision {

@@ -1,15 +1,17 @@
 //! The checked form of a configuration: immutable, and ready to judge with.
 
 use super::source::{
-    ApiSource, Configuration, CookieCredential, DeferOrDeny, GateSource, HeaderCredential, Preflight, Searches,
+    ApiSource, Configuration, CookieCredential, DeferOrDeny, ForwardToken, GateSource, HeaderCredential, Mode,
+    Preflight, Searches,
 };
 use super::{ConfigError, issuers};
 use crate::api::catalogue::{Operation, Surface, Version};
 use crate::api::route::BasePath;
-use crate::authn::Issuers;
 use crate::authn::credential::Source;
+use crate::authn::{Issuers, UnixSeconds};
 use crate::authz::{Rules, Unresolved};
 use crate::policy;
+use crate::reply::forward::Forward;
 use crate::table::Table;
 use sha2::{Digest as _, Sha256};
 use std::rc::Rc;
@@ -58,12 +60,24 @@ pub struct Plan {
     pub max_body: u64,
     /// Operations that need no credential.
     pub anonymous: Vec<&'static str>,
+    /// Until when decisions are only logged and counted; `None` where they are enforced.
+    pub shadow_until: Option<UnixSeconds>,
+    /// How permitted requests are forwarded.
+    pub forward: Forward,
     /// Whether preflight requests are forwarded.
     pub forward_preflight: bool,
     /// Whether refusals carry the reason in a header.
     pub explain_header: bool,
     /// Whether decisions are put into the filter state.
     pub log_to_filter_state: bool,
+}
+
+impl Plan {
+    /// Whether what would be denied is forwarded now.
+    #[must_use]
+    pub fn shadows(&self, now: UnixSeconds) -> bool {
+        self.shadow_until.is_some_and(|until| now < until)
+    }
 }
 
 pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), ConfigError> {
@@ -97,11 +111,33 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
         },
         max_body: source.body.max_bytes,
         anonymous: anonymous(&source.anonymous)?,
+        shadow_until: shadow(source)?,
+        forward: Forward {
+            identity_headers: source.forward.identity_headers,
+            remove_token: source.forward.token == ForwardToken::Remove,
+        },
         forward_preflight: source.cors.preflight == Preflight::Forward,
         explain_header: source.debug.explain_header,
         log_to_filter_state: source.decision_log.filter_state,
     };
     Ok((plan, warnings))
+}
+
+/// Shadow mode must end by itself, so that nobody forgets it.
+fn shadow(source: &Configuration) -> Result<Option<UnixSeconds>, ConfigError> {
+    match (source.mode, &source.shadow) {
+        (Mode::Enforce, None) => Ok(None),
+        (Mode::Enforce, Some(_)) => Err(ConfigError::new("shadow", "only with mode: shadow")),
+        (Mode::Shadow, None) => Err(ConfigError::new("shadow", "is required with mode: shadow")),
+        (Mode::Shadow, Some(shadow)) => {
+            let time = chrono::DateTime::parse_from_rfc3339(&shadow.until);
+            let time = time.map_err(|_| {
+                let reason = format!("`{}` is not a time of RFC 3339", shadow.until);
+                ConfigError::new("shadow.until", reason)
+            })?;
+            Ok(Some(time.timestamp()))
+        }
+    }
 }
 
 /// The name stands in metrics and, before a colon, in the belt.

@@ -31,6 +31,12 @@ pub struct Configuration {
     /// What becomes of decisions.
     #[serde(default)]
     pub mode: Mode,
+    /// With `mode: shadow`: until when.
+    #[serde(default)]
+    pub shadow: Option<ShadowSource>,
+    /// How permitted requests are forwarded.
+    #[serde(default)]
+    pub forward: ForwardSource,
     /// What becomes of an allow that only the cluster can complete.
     #[serde(default)]
     pub unresolved: UnresolvedSource,
@@ -222,6 +228,40 @@ pub enum Mode {
     /// They are enforced.
     #[default]
     Enforce,
+    /// They are only logged and counted.
+    Shadow,
+}
+
+/// How long decisions are only logged and counted.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ShadowSource {
+    /// The end, in RFC 3339; afterwards they are enforced.
+    pub until: String,
+}
+
+/// How permitted requests are forwarded.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ForwardSource {
+    /// Whether the caller's identity is put on in headers.
+    pub identity_headers: bool,
+    /// What becomes of the token.
+    pub token: ForwardToken,
+}
+
+/// What becomes of the token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum ForwardToken {
+    /// It stays where it is.
+    #[default]
+    Keep,
+    /// It is taken off.
+    Remove,
 }
 
 /// What becomes of an allow that only the cluster can complete.

@@ -3,6 +3,8 @@
 //!
 //! The caller learns the class of the refusal, the log learns the reason.
 
+pub mod forward;
+
 use crate::decision::{Decision, Outcome};
 use crate::reason::Reason;
 use serde_json::json;

@@ -44,6 +44,13 @@ unsafe extern "C" {
     fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -188,6 +195,14 @@ fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
 pub fn remove_request_header(name: &[u8]) -> Result<()> {
     // SAFETY: pointer and length belong to `name`.
     ok(unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) })
+}
+
+/// Sets a request header, in place of all of its name.
+pub fn set_request_header(name: &str, value: &[u8]) -> Result<()> {
+    // SAFETY: pointers and lengths belong to the arguments.
+    ok(unsafe {
+        proxy_replace_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
 }
 
 /// Sets filter state `wasm.<key>` of the current request.

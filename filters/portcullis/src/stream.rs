@@ -7,11 +7,13 @@ use crate::host::{self, HostError, Level, Pairs};
 use crate::root::Armed;
 use crate::signature::Native;
 use crate::vm::{self, Parked, Wait};
+use portcullis::authz::Principal;
 use portcullis::config::Gate;
 use portcullis::decision::Decision;
 use portcullis::judge::{BodyStep, Pending, Step, Surroundings};
 use portcullis::reason::Reason;
 use portcullis::reply;
+use portcullis::reply::forward::{self, Forward};
 use portcullis::request::Request;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -75,6 +77,8 @@ pub struct Core {
     armed: Option<Rc<Armed>>,
     path: Vec<u8>,
     state: State,
+    /// Its headers are as they are forwarded; they may have gone on already.
+    prepared: bool,
 }
 
 /// The context of a request.
@@ -85,7 +89,7 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(id: u32, armed: Option<Rc<Armed>>) -> Self {
-        Self { id, core: Rc::new(RefCell::new(Core { armed, path: Vec::new(), state: State::New })) }
+        Self { id, core: Rc::new(RefCell::new(Core { armed, path: Vec::new(), state: State::New, prepared: false })) }
     }
 }
 
@@ -158,12 +162,12 @@ impl Core {
         let head = Head::read(&pairs)?;
         let request = head.request();
         self.path = request.path.to_vec();
-        for name in request.headers.iter().map(|(name, _)| *name).filter(|name| is_ours(name)) {
+        for name in request.headers.iter().map(|(name, _)| *name).filter(|name| forward::is_ours(name)) {
             host::remove_request_header(name)?;
         }
+        let now = host::now()?;
         let step = {
             let mut memory = armed.memory.borrow_mut();
-            let now = host::now()?;
             armed.plan.judge(&request, &mut Surroundings { now, signatures: &Native, memory: &mut memory, waited })
         };
         match step {
@@ -176,6 +180,9 @@ impl Core {
             Step::NeedsBody(pending) => {
                 let gate = armed.plan.gate;
                 let length = content_length(&request);
+                if gate == Gate::Stream {
+                    self.prepare(armed, Some(pending.principal()))?;
+                }
                 self.state =
                     State::Waiting(Box::new(Waiting { pending, gate, fed: 0, seen: 0, length, closed: false }));
                 match gate {
@@ -282,34 +289,57 @@ impl Core {
     }
 
     fn settle(&mut self, decision: &Decision) -> Result<Action, HostError> {
-        let Some(armed) = self.armed.clone() else {
-            return Ok(self.refuse(Reason::EdgeUnavailable));
-        };
+        let Some(armed) = self.armed.clone() else { return Ok(self.refuse(Reason::EdgeUnavailable)) };
+        let shadowed = !decision.is_allow() && armed.plan.shadows(host::now()?);
         if armed.plan.log_to_filter_state {
-            host::set_filter_state(LOG, decision.explain().to_string().as_bytes())?;
+            let mut explanation = decision.explain();
+            if let (true, Some(explanation)) = (shadowed, explanation.as_object_mut()) {
+                explanation.insert("shadow".into(), true.into());
+            }
+            host::set_filter_state(LOG, explanation.to_string().as_bytes())?;
         }
-        if !decision.is_allow() {
+        if !decision.is_allow() && !shadowed {
             return Ok(self.refuse(decision.reason()));
         }
-        host::set_filter_state(BELT, format!("{}:allow", armed.name).as_bytes())?;
-        crate::vm::count_decision(&armed.name, decision.reason());
+        self.prepare(&armed, decision.principal.as_deref())?;
+        let verdict = if shadowed { "shadow" } else { "allow" };
+        host::set_filter_state(BELT, format!("{}:{verdict}", armed.name).as_bytes())?;
+        vm::count_decision(&armed.name, decision.reason(), shadowed);
         self.state = State::Permitted;
         Ok(Action::Continue)
     }
 
+    /// Makes the headers those that are forwarded, once.
+    fn prepare(&mut self, armed: &Armed, principal: Option<&Principal>) -> Result<(), HostError> {
+        let plan = &armed.plan;
+        if self.prepared || plan.forward == Forward::default() {
+            return Ok(());
+        }
+        let pairs = host::request_headers()?;
+        let head = Head::read(&pairs)?;
+        let changes = forward::changes(&head.request(), &plan.credentials, plan.forward, principal);
+        changes.remove.iter().try_for_each(|name| host::remove_request_header(name))?;
+        changes.set.iter().try_for_each(|(name, value)| host::set_request_header(name, value))?;
+        self.prepared = true;
+        Ok(())
+    }
+
     /// Refuses a request that still waits. It must be the effective context.
     pub fn give_up(&mut self, reason: Reason) {
-        match std::mem::replace(&mut self.state, State::Refused) {
-            State::Waiting(waiting) => {
-                self.guarded(|core, _| core.settle(&waiting.pending.refuse(reason)));
+        let action = match std::mem::replace(&mut self.state, State::Refused) {
+            State::Waiting(waiting) => self.guarded(|core, _| core.settle(&waiting.pending.refuse(reason))),
+            State::NeedsKeys(_) => self.guarded(|core, armed| {
+                let pairs = host::request_headers()?;
+                core.settle(&armed.plan.without_keys(&Head::read(&pairs)?.request()))
+            }),
+            state => {
+                self.state = state;
+                return;
             }
-            State::NeedsKeys(_) => {
-                self.guarded(|core, armed| {
-                    let pairs = host::request_headers()?;
-                    core.settle(&armed.plan.without_keys(&Head::read(&pairs)?.request()))
-                });
-            }
-            state => self.state = state,
+        };
+        // In shadow mode even this goes on.
+        if action == Action::Continue && host::resume().is_err() {
+            self.refuse(Reason::EdgeUnavailable);
         }
     }
 
@@ -317,7 +347,7 @@ impl Core {
         self.state = State::Refused;
         let explain = self.armed.as_ref().is_some_and(|a| a.plan.explain_header);
         if let Some(armed) = &self.armed {
-            crate::vm::count_decision(&armed.name, reason);
+            vm::count_decision(&armed.name, reason, false);
         }
         let answer = reply::refuse(reason, &self.path, explain);
         let headers: Vec<(&str, &str)> = answer.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
@@ -352,14 +382,6 @@ impl<'a> Head<'a> {
     fn request(&self) -> Request<'_> {
         Request { method: self.method, path: self.path, headers: &self.headers }
     }
-}
-
-/// Headers that only this filter may set, also as readers that take `_` for `-` would see them.
-fn is_ours(name: &[u8]) -> bool {
-    let prefix = b"x-portcullis-";
-    name.get(..prefix.len()).is_some_and(|head| {
-        head.iter().map(|b| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() }).eq(prefix.iter().copied())
-    })
 }
 
 fn content_length(request: &Request<'_>) -> Option<u64> {

@@ -20,11 +20,14 @@ const MAX_PARKED: usize = 1_024;
 /// What is known of one `issuers` section.
 pub type SharedMemory = Rc<RefCell<Memory>>;
 
+/// Decisions by plugin and reason, and whether shadow mode forwarded what would be denied.
+type Decisions = BTreeMap<(Rc<str>, Reason, bool), u64>;
+
 thread_local! {
     static MEMORIES: RefCell<BTreeMap<[u8; 32], Weak<RefCell<Memory>>>> = const { RefCell::new(BTreeMap::new()) };
     static PARKED: RefCell<BTreeMap<u32, Parked>> = const { RefCell::new(BTreeMap::new()) };
     static METRICS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
-    static DECISIONS: RefCell<BTreeMap<(Rc<str>, Reason), u64>> = const { RefCell::new(BTreeMap::new()) };
+    static DECISIONS: RefCell<Decisions> = const { RefCell::new(BTreeMap::new()) };
     static SIGNATURES: [Cell<u64>; 2] = const { [Cell::new(0), Cell::new(0)] };
     static ALIVE: Cell<usize> = const { Cell::new(0) };
 }
@@ -119,11 +122,11 @@ pub enum Checker {
     Module,
 }
 
-/// Counts a decision; the tick hands it to the proxy.
-pub fn count_decision(plugin: &Rc<str>, reason: Reason) {
+/// Counts a decision, or what would have been denied; the tick hands it to the proxy.
+pub fn count_decision(plugin: &Rc<str>, reason: Reason, shadowed: bool) {
     DECISIONS.with(|all| {
         let mut all = all.borrow_mut();
-        let count = all.entry((Rc::clone(plugin), reason)).or_default();
+        let count = all.entry((Rc::clone(plugin), reason, shadowed)).or_default();
         *count = count.saturating_add(1);
     });
 }
@@ -148,8 +151,9 @@ pub fn count_signature(checker: Checker) {
 /// Hands what was counted to the proxy. The names follow the pattern that Istio turns into labels
 /// without configuration.
 pub fn flush() {
-    for ((plugin, reason), count) in DECISIONS.with(RefCell::take) {
-        add(&format!("wasm_filter.{plugin}.component.{}.portcullis_decisions", reason.code()), count);
+    for ((plugin, reason, shadowed), count) in DECISIONS.with(RefCell::take) {
+        let metric = if shadowed { "portcullis_shadow_denials" } else { "portcullis_decisions" };
+        add(&format!("wasm_filter.{plugin}.component.{}.{metric}", reason.code()), count);
     }
     SIGNATURES.with(|[host, module]| {
         for (name, count) in [("host", host.take()), ("module", module.take())] {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use portcullis::authn::Subject;
+use portcullis::authn::credential::Source;
 use portcullis::config::Gate;
 use portcullis::suite::{self, Caller, Case, CaseRequest, Suite};
 use serde_json::{Map, Value, json};
@@ -141,10 +142,15 @@ impl Callers {
         }
         let Some(token) = self.token(suite, &case.caller) else { return Ok(request) };
         let place = suite.plan.credentials.first().context("no place for a token")?;
-        // The prefix may have been written out, as it may in front of the engine.
-        let written_out = token.get(..place.prefix.len()).is_some_and(|t| t.eq_ignore_ascii_case(&place.prefix));
-        let prefix = if written_out { "" } else { &place.prefix };
-        Ok(request.header(&place.name, format!("{prefix}{token}")))
+        Ok(match place {
+            Source::Cookie { name } => request.header("cookie", format!("{name}={token}")),
+            Source::Header { name, prefix } => {
+                // The prefix may have been written out, as it may for the engine.
+                let written_out = token.get(..prefix.len()).is_some_and(|t| t.eq_ignore_ascii_case(prefix));
+                let prefix = if written_out { "" } else { prefix };
+                request.header(name, format!("{prefix}{token}"))
+            }
+        })
     }
 
     fn token(&self, suite: &Suite, caller: &Caller) -> Option<String> {

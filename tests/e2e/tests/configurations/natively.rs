@@ -254,12 +254,22 @@ fn what_cannot_be_meant_is_refused() {
         (
             "/credentials",
             json!([{"header": {"name": "Cookie"}}]),
-            "credentials[0].header.name: a cookie is not a token by itself",
+            "credentials[0].header.name: use `cookie` for a token in a cookie",
         ),
         (
             "/credentials",
             json!([{"header": {"name": "a"}}, {"header": {"name": "A"}}]),
-            "credentials[1].header.name: the same header stands twice",
+            "credentials[1].header.name: the same place stands twice",
+        ),
+        (
+            "/credentials",
+            json!([{"header": {"name": "a"}, "cookie": {"name": "a"}}]),
+            "credentials[0]: must have exactly one of header and cookie",
+        ),
+        (
+            "/credentials",
+            json!([{"cookie": {"name": "camunda-session"}}]),
+            "credentials[0].cookie.name: is the cluster's own session, which is no token",
         ),
         ("/api/version", json!("8.7"), "api.version: `8.7` is not one of 8.8, 8.9, 8.10"),
         ("/api/surfaces", json!(["v2", "webapps"]), "api.surfaces[1]: `webapps` cannot be opened by this version; …"),
