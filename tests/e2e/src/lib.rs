@@ -16,6 +16,7 @@ mod cluster;
 pub mod envoy;
 pub mod gateway;
 pub mod http1;
+pub mod idp;
 pub mod suites;
 pub mod tokens;
 pub mod upstream;

@@ -98,7 +98,7 @@ impl Callers {
         Ok(Self { issuer, tokens: RefCell::default() })
     }
 
-    /// A listener that decides as the suite says. Paths reach the filter as they are sent.
+    /// A listener that decides as the suite says.
     pub fn listener(&self, suite: &Suite, trust: Trust, listener: Listener) -> Listener {
         let mut plugin = suite.configuration.clone();
         plugin["decisionLog"] = json!({"filterState": true});
@@ -126,8 +126,7 @@ impl Callers {
             belt.push(format!("{}:pending", suite.plan.name));
         }
         let belt: Vec<&str> = belt.iter().map(String::as_str).collect();
-        let raw_paths = |manager: &mut Value| manager["normalize_path"] = false.into();
-        listener.plugin_text(plugin.to_string()).belt(&belt).edit_manager(raw_paths)
+        listener.plugin_text(plugin.to_string()).belt(&belt)
     }
 
     /// The request of a case, with a credential that says who its caller is.
@@ -184,7 +183,7 @@ impl Callers {
 }
 
 /// Claims with what every good token has: the only issuer, where none is named, an audience of the
-/// named one, an hour to live.
+/// named one, and an end.
 fn completed(suite: &Suite, claims: &Value) -> Map<String, Value> {
     let mut claims = claims.as_object().cloned().unwrap_or_default();
     let issuers = suite.configuration["issuers"].as_array().map_or(&[][..], Vec::as_slice);
@@ -199,14 +198,14 @@ fn completed(suite: &Suite, claims: &Value) -> Map<String, Value> {
     claims
 }
 
-/// An hour from now, to the hour: tokens with the same claims stay the same.
+/// One to two hours from now, on the hour: tokens with the same claims stay the same.
 fn expiry() -> Value {
     ((tokens::now() / 3600 + 2) * 3600).into()
 }
 
-/// Why Envoy answers a request with 400 itself, before it asks any filter; `None` where it asks.
-pub fn refused_by_envoy(request: &CaseRequest) -> Option<&'static str> {
-    let has = |odd: fn(u8) -> bool| request.path.bytes().any(odd);
+/// Why Envoy answers a request for that target with 400 itself, before it asks any filter; `None` where it asks.
+pub fn refused_by_envoy(target: &str) -> Option<&'static str> {
+    let has = |odd: fn(u8) -> bool| target.bytes().any(odd);
     if has(|byte| byte <= 0x20 || byte == 0x7f) {
         Some("the HTTP/1 parser takes no blanks and control bytes in a target")
     } else if has(|byte| byte >= 0x80) {

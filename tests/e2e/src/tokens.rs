@@ -134,16 +134,16 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-fn signing_input(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
+pub(crate) fn signing_input(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
     format!("{}.{}", BASE64.encode(header), BASE64.encode(payload))
 }
 
-fn join(signing_input: &str, signature: &[u8]) -> String {
+pub(crate) fn join(signing_input: &str, signature: &[u8]) -> String {
     format!("{signing_input}.{}", BASE64.encode(signature))
 }
 
 /// The members of both, `changes` winning, without those that are null.
-fn merged(mut base: Value, changes: &Value) -> Value {
+pub(crate) fn merged(mut base: Value, changes: &Value) -> Value {
     if let (Some(base), Some(changes)) = (base.as_object_mut(), changes.as_object()) {
         base.extend(changes.clone());
         base.retain(|_, value| !value.is_null());

@@ -9,8 +9,9 @@ use std::sync::Mutex;
 use std::time::Instant;
 use std::{env, thread};
 
+use portcullis::authn::UnixSeconds;
 use portcullis::config::Gate;
-use portcullis::suite::{self, CaseRequest, Suite, Verdict};
+use portcullis::suite::{self, Case, CaseRequest, Suite, Verdict};
 use portcullis_e2e::access::AccessLine;
 use portcullis_e2e::client::{self, Request};
 use portcullis_e2e::envoy::{Envoy, Launch};
@@ -27,7 +28,11 @@ fn corpus() -> Vec<Suite> {
 
 /// What the engine says to each case of a suite.
 fn natively(suite: &Suite) -> impl Iterator<Item = Verdict<'_>> {
-    suite::run(suite, tokens::now().try_into().expect("a time"))
+    suite::run(suite, now())
+}
+
+fn now() -> UnixSeconds {
+    tokens::now().try_into().expect("a time")
 }
 
 /// What was found out, to be told at the end.
@@ -105,155 +110,199 @@ fn command_line() -> PathBuf {
     made.into_iter().next_back().expect("an executable")
 }
 
-/// A case that was put to Envoy.
-struct Asked<'a> {
-    suite: &'a Suite,
-    name: &'a str,
-    /// What the engine said.
-    native: Value,
-    /// Why Envoy does not let the filter decide, where it does not.
-    unasked: Option<&'static str>,
-    request: Request,
-    expected: &'a CaseRequest,
+#[test]
+fn a_real_envoy_decides_as_the_engine_does() {
+    Trial::hold(Paths::Raw);
 }
 
 #[test]
-fn a_real_envoy_decides_as_the_engine_does() {
-    let start = Instant::now();
-    let corpus = corpus();
-    let upstream = Upstream::start().expect("an upstream");
-    let callers = Callers::new().expect("a key");
-    let envoy = launch(&corpus, &callers, upstream.addr());
-    let (asked, errands) = ask_all(&corpus, &callers, &envoy);
-    let answers = send_all(errands);
-    let lines = lines(&envoy, &asked);
-    let mut arrived = BTreeMap::<String, Vec<Recorded>>::new();
-    for request in upstream.requests() {
-        arrived.entry(request.id().to_owned()).or_default().push(request);
-    }
+fn what_is_judged_is_what_is_forwarded() {
+    Trial::hold(Paths::AsShipped);
+}
 
-    let mut findings = Findings::default();
-    let mut unasked = BTreeMap::<&str, usize>::new();
-    for (asked, answer) in asked.iter().zip(answers) {
-        let id = asked.request.id();
-        let arrived = arrived.get(id).map_or(&[][..], Vec::as_slice);
-        let different = match asked.unasked {
-            Some(why) => {
-                *unasked.entry(why).or_default() += 1;
-                unasked_differs(asked, answer, arrived)
-            }
-            None => {
-                lines.get(id).map_or(Some("no line in the access log".into()), |l| differs(asked, answer, l, arrived))
-            }
-        };
-        if let Some(what) = different {
-            findings.add(asked.suite, asked.name, &what);
+/// What Envoy does to paths before it asks the filter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Paths {
+    /// Nothing: every case is put to the filter as it stands.
+    Raw,
+    /// What the shipped configuration says: dot segments are resolved.
+    AsShipped,
+}
+
+/// The whole corpus put to one Envoy.
+struct Trial<'a> {
+    paths: Paths,
+    upstream: Upstream,
+    envoy: Envoy,
+    asked: Vec<Asked<'a>>,
+}
+
+/// A case that is put to Envoy.
+struct Asked<'a> {
+    suite: &'a Suite,
+    case: &'a Case,
+    to: SocketAddr,
+    request: Request,
+}
+
+impl<'a> Trial<'a> {
+    fn hold(paths: Paths) {
+        let start = Instant::now();
+        let corpus = corpus();
+        let trial = Trial::prepare(&corpus, paths);
+        let answers = trial.send_all();
+        let lines = trial.lines();
+        let mut arrived = BTreeMap::<String, Vec<Recorded>>::new();
+        for request in trial.upstream.requests() {
+            arrived.entry(request.id().to_owned()).or_default().push(request);
         }
-    }
-    assert!(!envoy.log().contains("panicked"), "the module panicked:\n{}", envoy.log());
-    println!("{} cases in {:?}; refused by Envoy itself: {unasked:?}", asked.len(), start.elapsed());
-    findings.check();
-}
-
-/// One Envoy with a listener for each configuration that the cases need.
-fn launch(corpus: &[Suite], callers: &Callers, upstream: SocketAddr) -> Envoy {
-    let mut gateway = Gateway::new(upstream).expect("the shipped configuration");
-    for suite in corpus {
-        let needed: BTreeSet<Trust> = suite.cases.iter().map(Trust::of).collect();
-        for trust in needed {
-            gateway = gateway.listener(&listener(suite, trust), |l| callers.listener(suite, trust, l));
-        }
-    }
-    Launch::new(gateway.build()).start().expect("Envoy")
-}
-
-fn listener(suite: &Suite, trust: Trust) -> String {
-    format!("{} {trust:?}", suites::name(suite))
-}
-
-/// A request and where to send it.
-type Errand = (SocketAddr, Request);
-
-fn ask_all<'a>(corpus: &'a [Suite], callers: &Callers, envoy: &Envoy) -> (Vec<Asked<'a>>, Vec<Errand>) {
-    let (mut all, mut errands) = (Vec::new(), Vec::new());
-    let mut addresses = BTreeMap::new();
-    for suite in corpus {
-        for Verdict { case, actual, .. } in natively(suite) {
-            let listener = listener(suite, Trust::of(case));
-            let find = || envoy.addr(&listener).expect("an address");
-            let to = *addresses.entry(listener.clone()).or_insert_with(find);
-            let request = callers.request(suite, case).expect("a request");
-            errands.push((to, request.clone()));
-            let unasked = suites::refused_by_envoy(&case.request);
-            let expected = &case.request;
-            all.push(Asked { suite, name: &case.name, native: actual, unasked, request, expected });
-        }
-    }
-    (all, errands)
-}
-
-/// Sends everything over a few connections at a time; the answers are in the order of the errands.
-fn send_all(errands: Vec<Errand>) -> Vec<Result<u16, String>> {
-    let mut answers: Vec<_> = errands.iter().map(|_| Err("never sent".to_owned())).collect();
-    let queue = Mutex::new(errands.iter().zip(&mut answers));
-    let next = || queue.lock().ok()?.next();
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while let Some(((to, request), answer)) = next() {
-                    *answer = client::send(*to, request).map(|r| r.status).map_err(|e| format!("{e:#}"));
+        let (mut findings, mut unasked) = (Findings::default(), BTreeMap::<&str, usize>::new());
+        for (asked, answer) in trial.asked.iter().zip(answers) {
+            let id = asked.request.id();
+            let arrived = arrived.get(id).map_or(&[][..], Vec::as_slice);
+            let different = match (trial.unasked(asked), lines.get(id)) {
+                (Some(why), _) => {
+                    *unasked.entry(why).or_default() += 1;
+                    asked.was_not_refused_by_envoy(answer, arrived)
                 }
-            });
+                (None, Some(line)) => asked.differs(paths, answer, line, arrived),
+                (None, None) => Some(format!("answered {answer:?}, no line in the access log")),
+            };
+            if let Some(what) = different {
+                findings.add(asked.suite, &asked.case.name, &what);
+            }
         }
-    });
-    answers
-}
-
-/// The access log's lines, once there is one for every request that the filter was asked about.
-fn lines(envoy: &Envoy, asked: &[Asked<'_>]) -> BTreeMap<String, AccessLine> {
-    let read = || -> BTreeMap<_, _> {
-        envoy.access_log().into_iter().map(|line| (line.request_id().to_owned(), line)).collect()
-    };
-    let wanted = || asked.iter().filter(|a| a.unasked.is_none());
-    let all =
-        wait::until("the access log", || Some(read()).filter(|l| wanted().all(|a| l.contains_key(a.request.id()))));
-    all.unwrap_or_else(|_| read())
-}
-
-/// How what came of a request differs from what the engine said, where it does.
-fn differs(asked: &Asked<'_>, answer: Result<u16, String>, line: &AccessLine, arrived: &[Recorded]) -> Option<String> {
-    let native = &asked.native;
-    let decided = line.decision().unwrap_or_default();
-    if decided != *native {
-        return Some(format!("\n  engine {native}\n  Envoy  {decided}, {}", line.details()));
+        let log = trial.envoy.log();
+        assert!(!log.contains("panicked"), "the module panicked:\n{log}");
+        println!("{paths:?}: {} cases in {:?}; refused by Envoy: {unasked:?}", trial.asked.len(), start.elapsed());
+        findings.check();
     }
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return Some(error),
-    };
-    if native["decision"] == "deny" {
-        let status = u64::from(answer);
-        if native["status"] != status || line.status() != status || native["reason"] != line.details() {
-            return Some(format!("{native}, but answered {answer}, logged {} {}", line.status(), line.details()));
+
+    /// Starts one Envoy with a listener for each configuration that the cases need.
+    fn prepare(corpus: &'a [Suite], paths: Paths) -> Self {
+        let upstream = Upstream::start().expect("an upstream");
+        let callers = Callers::new().expect("a key");
+        let mut gateway = Gateway::new(upstream.addr()).expect("the shipped configuration");
+        let name = |suite: &Suite, trust| format!("{} {trust:?}", suites::name(suite));
+        for suite in corpus {
+            let needed: BTreeSet<Trust> = suite.cases.iter().map(Trust::of).collect();
+            for trust in needed {
+                gateway = gateway.listener(&name(suite, trust), |l| {
+                    callers.listener(suite, trust, l).edit_manager(|manager| {
+                        assert_eq!(manager["normalize_path"], true);
+                        manager["normalize_path"] = (paths == Paths::AsShipped).into();
+                    })
+                });
+            }
         }
-        // Where the headers are not held, they may have gone on before the verdict on the body.
-        let had = arrived.iter().any(|r| r.complete || asked.suite.plan.gate == Gate::Hold);
-        return had.then(|| "denied, but it reached the cluster".into());
+        let envoy = Launch::new(gateway.build()).start().expect("Envoy");
+        let mut asked = Vec::new();
+        let mut addresses = BTreeMap::new();
+        for suite in corpus {
+            for case in &suite.cases {
+                let listener = name(suite, Trust::of(case));
+                let find = || envoy.addr(&listener).expect("an address");
+                let to = *addresses.entry(listener.clone()).or_insert_with(find);
+                let request = callers.request(suite, case).expect("a request");
+                asked.push(Asked { suite, case, to, request });
+            }
+        }
+        Self { paths, upstream, envoy, asked }
     }
-    let [arrived] = arrived else { return Some(format!("allowed, but {} arrived at the cluster", arrived.len())) };
-    let sent = asked.expected;
-    let same = arrived.complete
-        && line.details() == "via_upstream"
-        && arrived.method == sent.method
-        && arrived.target == sent.path.as_bytes()
-        && arrived.body == sent.body.as_deref().unwrap_or_default();
-    (!same).then(|| format!("sent {sent:?}, but {} after {arrived:?}", line.details()))
+
+    /// Why Envoy answers this one itself, where it does.
+    fn unasked(&self, asked: &Asked<'_>) -> Option<&'static str> {
+        let path = &asked.case.request.path;
+        let nul = self.paths == Paths::AsShipped && path.contains("%00");
+        suites::refused_by_envoy(path).or(nul.then_some("its normalisation takes no %00"))
+    }
+
+    /// Sends everything over a few connections at a time; the answers come in the same order.
+    fn send_all(&self) -> Vec<Result<u16, String>> {
+        let errands: Vec<(SocketAddr, Request)> = self.asked.iter().map(|a| (a.to, a.request.clone())).collect();
+        let mut answers: Vec<_> = errands.iter().map(|_| Err("never sent".to_owned())).collect();
+        let queue = Mutex::new(errands.iter().zip(&mut answers));
+        let next = || queue.lock().ok()?.next();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while let Some(((to, request), answer)) = next() {
+                        *answer = client::send(*to, request).map(|r| r.status).map_err(|e| format!("{e:#}"));
+                    }
+                });
+            }
+        });
+        answers
+    }
+
+    /// The access log's lines, once there is one for every request that the filter was asked about.
+    fn lines(&self) -> BTreeMap<String, AccessLine> {
+        let read = || -> BTreeMap<_, _> {
+            self.envoy.access_log().into_iter().map(|line| (line.request_id().to_owned(), line)).collect()
+        };
+        let wanted: Vec<&str> =
+            self.asked.iter().filter(|a| self.unasked(a).is_none()).map(|a| a.request.id()).collect();
+        let all =
+            wait::until("the access log", || Some(read()).filter(|l| wanted.iter().all(|id| l.contains_key(*id))));
+        all.unwrap_or_else(|_| read())
+    }
 }
 
-/// The same for a request that Envoy refuses before it asks the filter. The engine refuses it, too.
-fn unasked_differs(asked: &Asked<'_>, answer: Result<u16, String>, arrived: &[Recorded]) -> Option<String> {
-    let same = answer == Ok(400) && arrived.is_empty() && asked.native["decision"] == "deny";
-    (!same).then(|| format!("answered {answer:?}, {} arrived, the engine said {}", arrived.len(), asked.native))
+impl Asked<'_> {
+    /// What the engine says where the path is this one.
+    fn natively(&self, path: &str) -> Value {
+        let request = CaseRequest { path: path.to_owned(), ..self.case.request.clone() };
+        suite::decide(&self.suite.plan, &self.case.caller, &request, now()).explain()
+    }
+
+    /// How what came of it differs from what the engine says, where it does.
+    fn differs(
+        &self,
+        paths: Paths,
+        answer: Result<u16, String>,
+        line: &AccessLine,
+        arrived: &[Recorded],
+    ) -> Option<String> {
+        let sent = &self.case.request;
+        let query = sent.path.find('?').map_or("", |at| &sent.path[at..]);
+        let judged = format!("{}{query}", line.field("path").as_str().unwrap_or_default());
+        if paths == Paths::Raw && judged != sent.path {
+            return Some(format!("sent {:?}, judged {judged:?}", sent.path));
+        }
+        let native = self.natively(&judged);
+        let decided = line.decision().unwrap_or_default();
+        if decided != native {
+            return Some(format!("\n  engine {native}\n  Envoy  {decided}, {}", line.details()));
+        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Some(error),
+        };
+        if native["decision"] == "deny" {
+            let status = u64::from(answer);
+            if native["status"] != status || line.status() != status || native["reason"] != line.details() {
+                return Some(format!("{native}, but answered {answer}, logged {} {}", line.status(), line.details()));
+            }
+            // Where the headers are not held, they may have gone on before the verdict on the body.
+            let had = arrived.iter().any(|r| r.complete || self.suite.plan.gate == Gate::Hold);
+            return had.then(|| "denied, but it reached the cluster".into());
+        }
+        let [arrived] = arrived else { return Some(format!("allowed, but {} arrived at the cluster", arrived.len())) };
+        let same = arrived.complete
+            && line.details() == "via_upstream"
+            && arrived.method == sent.method
+            && arrived.target == judged.as_bytes()
+            && arrived.body == sent.body.as_deref().unwrap_or_default();
+        (!same).then(|| format!("sent {sent:?}, but {} after {arrived:?}", line.details()))
+    }
+
+    /// What is not as it should be where Envoy refuses before it asks the filter. The engine
+    /// refuses it, too.
+    fn was_not_refused_by_envoy(&self, answer: Result<u16, String>, arrived: &[Recorded]) -> Option<String> {
+        let native = self.natively(&self.case.request.path);
+        let same = answer == Ok(400) && arrived.is_empty() && native["decision"] == "deny";
+        (!same).then(|| format!("answered {answer:?}, {} arrived, the engine said {native}", arrived.len()))
+    }
 }
 
 #[test]
@@ -267,16 +316,14 @@ fn envoy_refuses_some_targets_before_it_asks_the_filter() {
     let refused = (0..=0x20).chain([b'#', 0x7f, 0x80, 0xc3, 0xff]).map(char::from);
     for odd in refused.filter(|odd| !"\0\n\r".contains(*odd)) {
         let path = format!("/v2/groups/a{odd}b");
-        let case = CaseRequest::new("GET".into(), path.clone(), Vec::new(), None).expect("a request");
-        assert!(suites::refused_by_envoy(&case).is_some(), "{path:?}");
+        assert!(suites::refused_by_envoy(&path).is_some(), "{path:?}");
         let request = Request::get(path);
         assert_eq!(client::send(addr, &request).map(|r| r.status).ok(), Some(400), "{}", request.line());
         assert!(upstream.find(request.id()).is_none());
     }
     for asked in (0x21..0x7f).map(char::from).filter(|c| !"#?".contains(*c)) {
         let path = format!("/v2/groups/a{asked}b");
-        let case = CaseRequest::new("GET".into(), path.clone(), Vec::new(), None).expect("a request");
-        assert_eq!(suites::refused_by_envoy(&case), None, "{path:?}");
+        assert_eq!(suites::refused_by_envoy(&path), None, "{path:?}");
         let request = Request::get(path);
         assert_ne!(client::send(addr, &request).map(|r| r.status).ok(), Some(400), "{}", request.line());
         assert!(upstream.find(request.id()).is_some());

@@ -1,6 +1,8 @@
 //! What a body says, where it says anything.
 
-use serde_json::Value;
+use crate::catalogue::Operation;
+use crate::policy::{Policy, Scope};
+use serde_json::{Map, Value};
 
 /// A request's body.
 #[derive(Clone, Debug)]
@@ -9,8 +11,8 @@ pub enum Body {
     None,
     /// Nothing can be known about it: it is longer than what is read.
     Unknown,
-    /// Its value.
-    Json(Value),
+    /// Its members.
+    Object(Map<String, Value>),
 }
 
 /// A member of a body.
@@ -29,35 +31,33 @@ pub enum Member<'a> {
 pub enum Named {
     /// None is named.
     Nothing,
-    /// These, and nothing else.
+    /// These.
     These(Vec<String>),
-    /// These, and something that is no tenant.
-    Unclear(Vec<String>),
+    /// What is named cannot be known, or is no name.
+    Unclear,
 }
 
 impl Body {
-    /// Reads a body; `None` where it is not JSON.
+    /// Reads a body; `None` where it is not one JSON object.
     #[must_use]
-    pub fn read(bytes: Option<&[u8]>, max_bytes: u64) -> Option<Self> {
-        Some(match bytes {
-            None | Some([]) => Self::None,
-            Some(bytes) if bytes.len() as u64 > max_bytes => Self::Unknown,
-            Some(bytes) => Self::Json(serde_json::from_slice(bytes).ok()?),
-        })
+    pub fn read(bytes: &[u8], max_bytes: u64) -> Option<Self> {
+        if bytes.len() as u64 > max_bytes {
+            return Some(Self::Unknown);
+        }
+        serde_json::from_slice(bytes).ok().map(Self::Object)
     }
 
-    /// A member of the outermost object, by a source such as `body:/name`.
+    /// A member, by a source such as `body:/name`.
     #[must_use]
     pub fn member(&self, source: &str) -> Member<'_> {
         let name = source.strip_prefix("body:/").expect("a source in the body");
         match self {
             Self::None => Member::Absent,
             Self::Unknown => Member::Unknown,
-            Self::Json(Value::Object(object)) => match object.get(name) {
+            Self::Object(object) => match object.get(name) {
                 None | Some(Value::Null) => Member::Absent,
                 Some(value) => Member::Is(value),
             },
-            Self::Json(_) => Member::Unknown,
         }
     }
 
@@ -79,15 +79,37 @@ impl Body {
         match self.member(source) {
             Member::Absent => Named::Nothing,
             Member::Is(Value::String(tenant)) if !is_list => Named::These(vec![tenant.clone()]),
+            Member::Is(Value::Array(list)) if is_list && list.is_empty() => Named::Nothing,
             Member::Is(Value::Array(list)) if is_list => {
-                let tenants: Vec<String> = list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-                match tenants.len() {
-                    0 if list.is_empty() => Named::Nothing,
-                    count if count == list.len() => Named::These(tenants),
-                    _ => Named::Unclear(tenants),
-                }
+                let tenants: Option<Vec<String>> = list.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+                tenants.map_or(Named::Unclear, Named::These)
             }
-            Member::Is(_) | Member::Unknown => Named::Unclear(Vec::new()),
+            Member::Is(_) | Member::Unknown => Named::Unclear,
         }
     }
+}
+
+/// Bodies that between them have every effect that a body can have on what the grants say: each
+/// condition fulfilled, not fulfilled, and unclear; each id that is granted to anybody, another, and
+/// none.
+#[must_use]
+pub fn samples(operation: &Operation, policy: &Policy) -> Vec<Body> {
+    let mut samples = vec![Body::None, Body::Unknown];
+    let mut add = |name: &str, value: Value| samples.push(Body::Object(Map::from_iter([(name.to_owned(), value)])));
+    for alternative in &operation.alternatives {
+        if let Some((name, _)) =
+            alternative.when.as_deref().and_then(|when| when.strip_prefix("body:/")?.split_once('='))
+        {
+            [Value::Bool(true), Value::Bool(false)].into_iter().for_each(|value| add(name, value));
+        }
+        if let Some(name) = alternative.id.strip_prefix("body:/") {
+            add(name, Value::from("\0"));
+            for grant in &policy.grants {
+                if let Scope::Id(id) = &grant.scope {
+                    add(name, Value::from(id.as_str()));
+                }
+            }
+        }
+    }
+    samples
 }

@@ -80,9 +80,10 @@ pub fn version(text: &str) -> Option<Version> {
 }
 
 /// The operation of a method and a path without query; where several fit, a literal segment beats
-/// a parameter.
+/// a parameter. `HEAD` is `GET` without the answer's body.
 #[must_use]
 pub fn find(version: Version, method: &str, path: &str) -> Option<Route> {
+    let method = if method == "HEAD" { "GET" } else { method };
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     let mut best: Option<(Vec<bool>, Route)> = None;
     for operation in OPERATIONS.iter().filter(|o| o.since <= version && (o.method == method || o.method == "*")) {

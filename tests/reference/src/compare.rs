@@ -6,7 +6,7 @@ use crate::principal::Caller;
 use crate::settings::Settings;
 use portcullis::authn::Subject;
 use portcullis::config::{self, Plan};
-use portcullis::suite::{self, BodySource, CaseRequest};
+use portcullis::suite::{self, CaseRequest};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::rc::Rc;
@@ -59,8 +59,9 @@ impl Answer {
 /// Both evaluators with one policy and configuration.
 pub struct Both {
     plan: Rc<Plan>,
-    policy: Policy,
     settings: Settings,
+    /// The policy as the reference reads it.
+    pub policy: Policy,
 }
 
 impl Both {
@@ -69,31 +70,33 @@ impl Both {
     /// # Errors
     /// The engine refuses the configuration.
     pub fn new(configuration: Map<String, Value>, policy: Value) -> Result<Self, String> {
-        let policy_lists = Policy::read(&policy);
+        let lists = Policy::read(&policy);
         let configuration = suite::configuration(configuration, Some(policy));
         let settings = Settings::read(&configuration);
         let (plan, _) = config::read(configuration.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        Ok(Self { plan: Rc::new(plan), policy: policy_lists, settings })
+        Ok(Self { plan: Rc::new(plan), settings, policy: lists })
     }
 
-    /// What the engine says, and what the reference says.
+    /// What the engine says.
     #[must_use]
-    pub fn ask(&self, caller: &Caller, call: &Call) -> (Answer, Answer) {
+    pub fn engine(&self, caller: &Caller, call: &Call) -> Answer {
         let name = caller.name.clone();
         let subject = if caller.is_client { Subject::Client(name) } else { Subject::User(name) };
-        let principal =
-            suite::Caller::Principal { subject, groups: caller.groups.clone(), claims: caller.claims.clone() };
-        let body = call.body.clone().map(|bytes| BodySource::Raw(String::from_utf8_lossy(&bytes).into_owned()));
-        let request = CaseRequest::new(call.method.clone(), call.path.clone(), Vec::new(), body);
-        let engine = match request {
-            Ok(request) => Answer::explained(&suite::decide(&self.plan, &principal, &request, 0).explain()),
-            Err(error) => Answer::Deny(error),
+        let (groups, claims) = (caller.groups.clone(), caller.claims.clone());
+        let request = CaseRequest {
+            method: call.method.clone(),
+            path: call.path.clone(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: call.body.clone(),
         };
-        let reference = match evaluate(&self.settings, &self.policy, caller, call) {
-            Some(outcome) => Answer::of(outcome),
-            None => Answer::Deny("body_unreadable".to_owned()),
-        };
-        (engine, reference)
+        let principal = suite::Caller::Principal { subject, groups, claims };
+        Answer::explained(&suite::decide(&self.plan, &principal, &request, 0).explain())
+    }
+
+    /// What the reference says.
+    #[must_use]
+    pub fn reference(&self, caller: &Caller, call: &Call) -> Answer {
+        Answer::of(evaluate(&self.settings, &self.policy, caller, call))
     }
 }
 
@@ -159,8 +162,9 @@ impl Disagreement {
     /// Whether the two still differ in the same way.
     fn asked_again(self) -> Option<Self> {
         let both = Both::new(self.configuration.clone(), self.policy.clone()).ok()?;
-        let (engine, reference) = both.ask(&self.caller, &self.call);
-        (engine == self.engine && reference == self.reference).then_some(self)
+        let is_same = both.engine(&self.caller, &self.call) == self.engine
+            && both.reference(&self.caller, &self.call) == self.reference;
+        is_same.then_some(self)
     }
 
     /// All with one thing less.

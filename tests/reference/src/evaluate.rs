@@ -1,6 +1,6 @@
 //! The decision.
 
-use crate::body::{Body, Member, Named};
+use crate::body::{self, Body, Member, Named};
 use crate::catalogue::{self, Alternative, Operation, Route};
 use crate::policy::{Policy, Scope};
 use crate::principal::{Caller, Principal};
@@ -49,33 +49,56 @@ struct Asked<'a> {
     body: &'a Body,
 }
 
-/// Judges a request; `None` where the body is not JSON.
+/// Judges a request.
 #[must_use]
-pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Call) -> Option<Outcome> {
+pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Call) -> Outcome {
     let path = call.path.split('?').next().unwrap_or_default();
     let found =
         path.strip_prefix(&settings.base).and_then(|path| catalogue::find(settings.version, &call.method, path));
-    let Some(route) = found else { return Some(Outcome::Deny("operation_unknown")) };
+    let Some(route) = found else { return Outcome::Deny("operation_unknown") };
     let operation = route.operation;
     if operation.is_blocked || !settings.surfaces.contains(&operation.surface) {
-        return Some(Outcome::Deny("operation_blocked"));
+        return Outcome::Deny("operation_blocked");
     }
     if settings.anonymous.contains(&operation.id) {
-        return Some(Outcome::Final);
+        return Outcome::Final;
     }
-    let body = if looks_at_body(operation) { call.body.as_deref() } else { None };
-    let body = Body::read(body, settings.max_bytes)?;
     let principal = Principal::of(policy, caller);
-    let asked = Asked { settings, policy, principal: &principal, route: &route, body: &body };
-    let outcome = match by_grants(&asked) {
-        deny @ Outcome::Deny(_) => deny,
-        outcome => by_tenant(&asked, outcome),
+    let asked = |body| Asked { settings, policy, principal: &principal, route: &route, body };
+
+    // Would the grants say the same whatever stands in the body?
+    let bodies = body::samples(operation, policy);
+    let mut outcomes: Vec<Outcome> = bodies.iter().map(|body| by_grants(&asked(body))).collect();
+    outcomes.dedup();
+    if outcomes.iter().all(|outcome| matches!(outcome, Outcome::Deny(_))) {
+        let is_elsewhere = outcomes.contains(&Outcome::Deny("resource_not_granted"));
+        return Outcome::Deny(if is_elsewhere { "resource_not_granted" } else { "permission_missing" });
+    }
+    // A body that cannot change the outcome is not read: neither is the tenant in it seen then, nor
+    // that it is no JSON. A list of tenants is always looked for: jobs of tenants that the caller
+    // is not assigned to are refused even where tenants are not checked.
+    let is_decisive = outcomes.len() > 1;
+    let tenants = operation.tenant.as_deref().unwrap_or_default();
+    let is_read = is_decisive
+        || tenants == "body:/tenantIds" && call.body.is_some()
+        || tenants == "body:/tenantId" && settings.multi_tenancy;
+    let body = if is_read {
+        match Body::read(call.body.as_deref().unwrap_or_default(), settings.max_bytes) {
+            Some(body) => body,
+            None => return Outcome::Deny("body_unreadable"),
+        }
+    } else {
+        Body::None
     };
-    Some(if outcome == Outcome::Deferred && denies_unresolved(settings, operation) {
+    let outcome = match by_grants(&asked(&body)) {
+        deny @ Outcome::Deny(_) => deny,
+        outcome => by_tenant(&asked(&body), outcome),
+    };
+    if outcome == Outcome::Deferred && denies_unresolved(settings, operation) {
         Outcome::Deny("unresolved")
     } else {
         outcome
-    })
+    }
 }
 
 /// What the grants say.
@@ -93,11 +116,12 @@ fn by_grants(asked: &Asked<'_>) -> Outcome {
                 outcome => outcome,
             }
         }
-        // Every part; one that counts under a condition proves nothing by being missing.
+        // Every part. A condition says here when the part is required: it proves nothing where the
+        // part is missing, and does not matter where it is met.
         "all-of" => {
-            let parts = known.iter().filter_map(|part| {
-                let met = under_condition(asked, part)?;
-                Some(if part.when.is_some() { met.max(Met::Perhaps) } else { met })
+            let parts = known.iter().map(|part| {
+                let met = met(asked, part);
+                if part.when.is_some() { met.max(Met::Perhaps) } else { met }
             });
             outcome(parts.min().unwrap_or(Met::Yes))
         }
@@ -195,7 +219,7 @@ fn known_id(asked: &Asked<'_>, alternative: &Alternative) -> Option<String> {
 
 /// Digits without a leading zero: the only form of a number that is compared as text.
 fn is_canonical_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0')
 }
 
 /// What the tenants make of an allow.
@@ -210,31 +234,18 @@ fn by_tenant(asked: &Asked<'_>, allowed: Outcome) -> Outcome {
         Named::Nothing
     };
     if asked.settings.multi_tenancy {
-        let (tenants, is_clear) = match named {
-            Named::Nothing => (Vec::new(), false),
-            Named::These(tenants) => (tenants, true),
-            Named::Unclear(tenants) => (tenants, false),
-        };
-        if tenants.iter().any(|tenant| !asked.principal.tenants.contains(tenant)) {
-            Outcome::Deny("tenant_not_assigned")
-        } else if is_clear {
-            allowed
-        } else {
-            Outcome::Deferred
+        match named {
+            Named::Nothing | Named::Unclear => Outcome::Deferred,
+            Named::These(tenants) if tenants.iter().all(|tenant| asked.principal.tenants.contains(tenant)) => allowed,
+            Named::These(_) => Outcome::Deny("tenant_not_assigned"),
         }
     } else {
         match named {
             Named::Nothing => allowed,
             Named::These(tenants) if tenants.iter().all(|tenant| tenant == "<default>") => allowed,
-            Named::These(_) | Named::Unclear(_) => Outcome::Deferred,
+            Named::These(_) | Named::Unclear => Outcome::Deferred,
         }
     }
-}
-
-/// Whether anything in a body can bear on the decision.
-fn looks_at_body(operation: &Operation) -> bool {
-    let in_grants = operation.alternatives.iter().flat_map(|a| [Some(&a.id), a.key.as_ref(), a.when.as_ref()]);
-    in_grants.chain([operation.tenant.as_ref()]).flatten().any(|source| source.starts_with("body:/"))
 }
 
 /// Whether the operation answers with what the caller may see.

@@ -85,8 +85,9 @@ impl Policy {
     }
 }
 
-/// A grant; `None` where it can grant nothing to anybody: an id is empty, or neither an id nor a
-/// property is named. Properties exist for user tasks alone.
+/// A grant; `None` where it can grant nothing to anybody: the resource's id is empty, or neither an
+/// id nor a property is named. Properties exist for user tasks alone. An empty owner is an owner:
+/// the caller with that name.
 fn grant(value: &Value) -> Option<Grant> {
     let permissions = ["permissionTypes", "permissions"].iter().flat_map(|name| texts(value, name)).collect();
     let resource_type = text(value, "resourceType");
@@ -98,14 +99,8 @@ fn grant(value: &Value) -> Option<Grant> {
         }
         _ => return None,
     };
-    let owner = text(value, "ownerId");
-    (!owner.is_empty()).then(|| Grant {
-        owner_type: text(value, "ownerType"),
-        owner,
-        resource_type,
-        scope,
-        permissions,
-    })
+    let (owner_type, owner) = (text(value, "ownerType"), text(value, "ownerId"));
+    Some(Grant { owner_type, owner, resource_type, scope, permissions })
 }
 
 fn members(value: &Value, id: &str) -> Members {

@@ -45,14 +45,13 @@ pub fn run(seed: u64, pairs: u64, keep: usize, mut progress: impl FnMut(&Report)
                 return report;
             }
             let (caller, call) = world.request();
-            let (engine, reference) = both.ask(&caller, &call);
+            let (engine, reference) = (both.engine(&caller, &call), both.reference(&caller, &call));
             report.pairs += 1;
             if engine != reference {
                 report.differ += 1;
                 if report.disagreements.len() < keep {
                     let (configuration, policy) = (world.configuration.clone(), world.policy.clone());
-                    let answers = (engine.clone(), reference);
-                    let (engine, reference) = answers;
+                    let engine = engine.clone();
                     let found = Disagreement { seed, configuration, policy, caller, call, engine, reference };
                     report.disagreements.push(found.shrunk());
                 }

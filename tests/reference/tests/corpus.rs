@@ -44,7 +44,9 @@ fn corpus() {
                 continue;
             }
             let (engine, reference) = both.ask(&caller, &call);
-            if engine == reference { same += 1 } else {
+            if engine == reference {
+                same += 1
+            } else {
                 different.push(format!("{}: {}: engine {engine}, reference {reference}", suite.name, case.name));
             }
         }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 /// Usernames, client ids, group and role ids: the same words, since only the owner's type may tell
 /// them apart.
-const NAMES: &[&str] = &["alice", "bob", "worker", "ops", "hr", "/ops", "Ops", "ünal", "a b", "*"];
+const NAMES: &[&str] = &["alice", "bob", "worker", "ops", "hr", "/ops", "Ops", "ünal", "a b", "*", ""];
 /// Ids of mapping rules.
 const RULES: &[&str] = &["ops", "r1", "r2", "r3"];
 /// Ids of tenants.
@@ -77,10 +77,10 @@ fn configuration(dice: &mut Dice, focus: &[&'static Operation]) -> Map<String, V
         }
     }
     let value = json!({
-        "api": { "version": dice.pick(&["8.8", "8.9", "8.10", "8.10"]), "multiTenancy": dice.chance(40) },
+        "api": { "version": dice.pick(&["8.8", "8.9", "8.10", "8.10", "8.10"]), "multiTenancy": dice.chance(40) },
         "searches": dice.pick(&["forward", "deny"]),
         "unresolved": { "default": dice.pick(&["defer", "defer", "defer", "deny"]), "operations": unresolved },
-        "body": { "maxBytes": dice.pick(&[60, 200, 4096, 4096, 4096]) },
+        "body": { "maxBytes": dice.pick(&[60, 300, 4096, 4096, 4096]) },
     });
     value.as_object().cloned().unwrap_or_default()
 }

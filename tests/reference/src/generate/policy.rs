@@ -11,7 +11,7 @@ const CLAIMS: &[&str] = &["dept", "a.b", "$.a.b", "$['x.y']", "teams", "a.teams"
 pub const VALUES: &[&str] = &["ops", "hr", "true", "1"];
 
 pub fn policy(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
-    let count = dice.below(30);
+    let count = dice.below(80);
     let grants: Vec<Value> = (0..count).map(|_| grant(dice, focus)).collect();
     let rules: Vec<Value> = dice
         .some(RULES, 60)
@@ -65,7 +65,6 @@ fn grant(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
     let resource_type = if dice.chance(2) { "SPACESHIP" } else { resource_type };
     let owner_type = dice.pick(&["USER", "CLIENT", "GROUP", "ROLE", "MAPPING_RULE", "USER", "GROUP"]);
     let owner = match owner_type {
-        _ if dice.chance(2) => "",
         "MAPPING_RULE" => dice.pick(RULES),
         _ => dice.pick(NAMES),
     };

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 pub fn caller(dice: &mut Dice) -> Caller {
-    let name = (dice.pick(&NAMES[..6])).to_owned();
+    let name = if dice.chance(3) { "" } else { dice.pick(&NAMES[..5]) }.to_owned();
     let groups = dice.chance(35).then(|| dice.some(NAMES, 25).into_iter().map(str::to_owned).collect());
     let mut claims = Map::new();
     for name in ["dept", "x.y", "teams", "cognito:groups", "other"] {
@@ -89,8 +89,10 @@ fn escape(dice: &mut Dice, value: &str) -> String {
 
 /// A body with what bears on the decision, and with what only looks like it.
 fn body(dice: &mut Dice, operation: &Operation) -> Option<String> {
-    if dice.chance(8) {
-        return None;
+    match dice.below(100) {
+        0..6 => return None,
+        6..8 => return Some(dice.pick(&["[]", "null", "5", "\"{}\"", "", " ", "{", "{}x", "[{}]"]).to_owned()),
+        _ => (),
     }
     let mut members = Map::new();
     for alternative in &operation.alternatives {
