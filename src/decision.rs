@@ -51,15 +51,23 @@ impl Decision {
         }
     }
 
-    /// The decision as one JSON object: what `portcullis explain --json` prints and what access
-    /// logs hold.
+    /// For the log: what exactly was wrong, where the reason alone does not say.
+    #[must_use]
+    pub fn detail(&self) -> Option<&'static str> {
+        match &self.outcome {
+            Outcome::Allow(_) => None,
+            Outcome::Deny { detail, .. } => *detail,
+        }
+    }
+
+    /// The decision as one JSON object: what `portcullis explain --json` prints.
     #[must_use]
     pub fn explain(&self) -> Value {
         let (decision, certainty, grant) = match &self.outcome {
             Outcome::Allow(permit) => ("allow", Some(permit.certainty().name()), permit.grant()),
             Outcome::Deny { .. } => ("deny", None, None),
         };
-        let mut object = json!({
+        json!({
             "decision": decision,
             "certainty": certainty,
             "status": self.reason().status(),
@@ -68,9 +76,17 @@ impl Decision {
             "principal": self.principal.as_deref().map(explain_principal),
             "grant": grant.map(explain_grant),
             "table": &*self.table,
-        });
-        if let (Outcome::Deny { detail: Some(detail), .. }, Some(object)) = (&self.outcome, object.as_object_mut()) {
-            object.insert("detail".into(), Value::from(*detail));
+        })
+    }
+
+    /// The same for access logs, with what exactly was wrong, and whether shadow mode forwarded
+    /// what would have been denied.
+    #[must_use]
+    pub fn log(&self, shadowed: bool) -> Value {
+        let mut object = self.explain();
+        if let Some(object) = object.as_object_mut() {
+            object.extend(self.detail().map(|detail| ("detail".to_owned(), Value::from(detail))));
+            object.extend(shadowed.then(|| ("shadow".to_owned(), Value::from(true))));
         }
         object
     }

@@ -4,7 +4,7 @@ use super::args::ExplainArguments;
 use super::{End, Failure};
 use crate::authn::Subject;
 use crate::config;
-use crate::decision::{Decision, Outcome};
+use crate::decision::Decision;
 use crate::json;
 use crate::reason::Reason;
 use crate::suite::{self, BodySource, Caller, CaseRequest, SuiteError};
@@ -76,7 +76,7 @@ fn print(decision: &Decision, out: &mut impl Write) -> Result<(), Failure> {
     let certainty = text("certainty").map(|c| format!(", {c}")).unwrap_or_default();
     writeln!(out, "{}{certainty}: {} ({})", text("decision").unwrap_or(""), reason.code(), reason.status())?;
     writeln!(out, "  {}", reason.meaning())?;
-    if let Outcome::Deny { detail: Some(detail), .. } = decision.outcome {
+    if let Some(detail) = decision.detail() {
         writeln!(out, "  detail     {detail}")?;
     }
     writeln!(out, "  operation  {}", text("operation").unwrap_or("unknown"))?;

@@ -77,7 +77,7 @@ impl Root {
                 }
                 None => {
                     let received = armed.memory.borrow_mut().receive(issuer, None, now, chance());
-                    report(&armed, &fetch.cluster, &received);
+                    report(&armed, &fetch.cluster, &received, None);
                 }
             }
         }
@@ -102,12 +102,12 @@ fn chance() -> u32 {
     host::nanoseconds().map_or(0, |n| u32::try_from(n.checked_rem(1_000_003).unwrap_or(0)).unwrap_or(0))
 }
 
-fn report(armed: &Armed, cluster: &str, received: &Received) {
+fn report(armed: &Armed, cluster: &str, received: &Received, status: Option<u16>) {
     match received {
         Received::Metadata => {}
-        Received::Keys { skipped, .. } => {
+        Received::Keys { changed, skipped } => {
             vm::count_fetch(&armed.name, true);
-            for key in skipped {
+            for key in skipped.iter().filter(|_| *changed) {
                 host::log(
                     Level::Info,
                     &format!("keys[{}] of cluster {cluster} is not used: {}", key.index, key.reason),
@@ -116,7 +116,8 @@ fn report(armed: &Armed, cluster: &str, received: &Received) {
         }
         Received::Failed(reason) => {
             vm::count_fetch(&armed.name, false);
-            host::log(Level::Warn, &format!("no keys from cluster {cluster}: {reason}"));
+            let status = status.map_or(String::new(), |status| format!(" (status {status})"));
+            host::log(Level::Warn, &format!("no keys from cluster {cluster}: {reason}{status}"));
         }
     }
 }
@@ -133,7 +134,7 @@ impl Context for Root {
         };
         let received = armed.memory.borrow_mut().receive(issuer, answer, now, chance());
         let cluster = armed.plan.issuers.iter().nth(issuer).and_then(|i| i.remote.as_ref()).map_or("", |r| &*r.cluster);
-        report(&armed, cluster, &received);
+        report(&armed, cluster, &received, answer.map(|(status, _)| status));
         self.fetch(now);
         if matches!(received, Received::Keys { .. }) {
             for (context, parked) in vm::unpark_all(|p| p.wait == Wait::Keys) {
@@ -177,7 +178,8 @@ impl RootContext for Root {
             armed.memory.borrow_mut().age(now);
         }
         self.fetch(now);
-        for (context, parked) in vm::unpark_all(|p| now >= p.until) {
+        // Time is counted in whole seconds: not before that many have passed.
+        for (context, parked) in vm::unpark_all(|p| now > p.until) {
             let reason = match parked.wait {
                 Wait::Body => Reason::BodyWithheld,
                 Wait::Keys => Reason::KeysUnavailable,

@@ -292,11 +292,7 @@ impl Core {
         let Some(armed) = self.armed.clone() else { return Ok(self.refuse(Reason::EdgeUnavailable)) };
         let shadowed = !decision.is_allow() && armed.plan.shadows(host::now()?);
         if armed.plan.log_to_filter_state {
-            let mut explanation = decision.explain();
-            if let (true, Some(explanation)) = (shadowed, explanation.as_object_mut()) {
-                explanation.insert("shadow".into(), true.into());
-            }
-            host::set_filter_state(LOG, explanation.to_string().as_bytes())?;
+            host::set_filter_state(LOG, decision.log(shadowed).to_string().as_bytes())?;
         }
         if !decision.is_allow() && !shadowed {
             return Ok(self.refuse(decision.reason()));
