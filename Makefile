@@ -3,9 +3,9 @@
 ENVOY_VERSION := 1.40.0
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 MODULE := target/portcullis.wasm
-ENVOY ?= target/envoy/bin/envoy
+ENVOY ?= $(CURDIR)/target/envoy/bin/envoy
 export ENVOY
-export PORTCULLIS := $(TARGET)/release/portcullis
+export PORTCULLIS := $(abspath $(TARGET))/release/portcullis
 
 .PHONY: help demo up test check audit bench wasm cli envoy fmt clean
 .DEFAULT_GOAL := help

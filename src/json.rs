@@ -3,7 +3,11 @@
 //! Readers differ in which of two they take (RFC 8259 section 4; RFC 7519 section 4 lets a reader
 //! refuse them), so configurations, policies, token headers and claims are refused with both.
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, Visitor,
+};
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
@@ -94,6 +98,97 @@ impl<'de> Visitor<'de> for Seed {
             object.insert(name, members.next_value_seed(Seed)?);
         }
         Ok(Value::Object(object))
+    }
+}
+
+/// Reads a value into a type, strictly: an object is never taken from a list of its members'
+/// values, nor a name from an object, as serde would. Errors say where.
+///
+/// # Errors
+/// The value does not have the type's shape.
+pub fn shape<T: DeserializeOwned>(value: Value) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
+    serde_path_to_error::deserialize(Shape(value))
+}
+
+struct Shape(Value);
+
+/// What stands there, in the words of serde's messages.
+pub(crate) fn unexpected(value: &Value) -> Unexpected<'_> {
+    match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(b) => Unexpected::Bool(*b),
+        Value::Number(n) => match (n.as_u64(), n.as_i64()) {
+            (Some(number), _) => Unexpected::Unsigned(number),
+            (None, Some(number)) => Unexpected::Signed(number),
+            (None, None) => Unexpected::Float(n.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(s) => Unexpected::Str(s),
+        Value::Array(_) => Unexpected::Seq,
+        Value::Object(_) => Unexpected::Map,
+    }
+}
+
+impl IntoDeserializer<'_, serde_json::Error> for Shape {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Shape {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Array(items) => SeqDeserializer::new(items.into_iter().map(Shape)).deserialize_any(visitor),
+            Value::Object(members) => {
+                MapDeserializer::new(members.into_iter().map(|(name, value)| (name, Shape(value))))
+                    .deserialize_any(visitor)
+            }
+            other => other.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if self.0.is_object() {
+            self.deserialize_any(visitor)
+        } else {
+            Err(de::Error::invalid_type(unexpected(&self.0), &"an object"))
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        match &self.0 {
+            Value::String(name) => visitor.visit_enum(name.clone().into_deserializer()),
+            _ => {
+                let expected = variants.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(" or ");
+                Err(de::Error::invalid_type(unexpected(&self.0), &&*expected))
+            }
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
     }
 }
 

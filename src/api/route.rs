@@ -45,7 +45,7 @@ impl BasePath {
         let text = if text.len() > 1 { text.strip_suffix('/').unwrap_or(text) } else { text };
         let segments = segments(text.as_bytes())?;
         if text.contains(['%', '?']) {
-            return Err(Ambiguous("an escape or a query"));
+            return Err(Ambiguous("it has an escape or a query"));
         }
         Ok(Self(segments.into_iter().map(|s| s.raw.to_owned()).collect()))
     }

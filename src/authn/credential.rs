@@ -9,6 +9,8 @@ use super::Refused;
 use crate::reason::Reason;
 use crate::request::{Request, hex_pair};
 
+/// The session cookie of the cluster's web applications.
+const SESSION: &[u8] = b"camunda-session";
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
 
@@ -82,12 +84,18 @@ pub fn find<'a>(sources: &[Source], request: &Request<'a>) -> Result<&'a str, Re
             None => others = others.saturating_add(1),
         }
     }
-    for (name, value) in cookies(request) {
-        if sources.iter().any(|s| matches!(s, Source::Cookie { name: wanted } if wanted.as_bytes() == name)) {
+    let is_token =
+        |name: &[u8]| sources.iter().any(|s| matches!(s, Source::Cookie { name: n } if n.as_bytes() == name));
+    for crumb in request.header(b"cookie").flat_map(|line| line.split(|b| *b == b';')) {
+        let (name, value) = cookie(crumb);
+        if is_token(name) {
             tokens.push(value);
-        } else if name == b"camunda-session" {
+        } else if name == SESSION {
             others = others.saturating_add(1);
         }
+        // Older readers also divide at commas.
+        let hidden = crumb.split(|b| *b == b',').skip(1).map(|part| cookie(part).0);
+        others = others.saturating_add(hidden.filter(|name| is_token(name) || *name == SESSION).count());
     }
     let token = match *tokens {
         [] => return Err(if others > 1 { TWO } else { MISSING }),
@@ -107,13 +115,11 @@ pub fn find<'a>(sources: &[Source], request: &Request<'a>) -> Result<&'a str, Re
     std::str::from_utf8(token).map_err(|_| malformed)
 }
 
-/// Names and values of all cookies. They are told apart at `;` and, as older readers do, at `,`.
-fn cookies<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    request.header(b"cookie").flat_map(|line| line.split(|b| matches!(b, b';' | b','))).map(|cookie| {
-        let mut parts = cookie.splitn(2, |b| *b == b'=');
-        let name = parts.next().unwrap_or(&[]);
-        (name.trim_ascii(), parts.next().unwrap_or(&[]).trim_ascii())
-    })
+/// Name and value of a cookie (RFC 6265 section 4.2.1).
+fn cookie(crumb: &[u8]) -> (&[u8], &[u8]) {
+    let mut parts = crumb.splitn(2, |b| *b == b'=');
+    let name = parts.next().unwrap_or(&[]);
+    (name.trim_ascii(), parts.next().unwrap_or(&[]).trim_ascii())
 }
 
 fn has_query_token(request: &Request<'_>) -> bool {
@@ -194,6 +200,11 @@ mod tests {
         assert_eq!(find_in("/", &[("cookie", b"bearertoken=a.b.c")]), Err(Reason::TokenMissing));
         assert_eq!(find_in("/", &[("cookie", b"BearerToken=\"a.b.c\"")]), Err(Reason::TokenMalformed));
         assert_eq!(find_in("/", &[("cookie", b"BearerToken")]), Err(Reason::TokenMalformed));
+        assert_eq!(find_in("/", &[("cookie", b"a=1, BearerToken=a.b.c")]), Err(Reason::TokenMissing));
+        assert_eq!(
+            find_in("/", &[("cookie", b"BearerToken=a.b.c; a=1, BearerToken=d.e.f")]),
+            Err(Reason::CredentialAmbiguous)
+        );
         for twice in [&b"BearerToken=a.b.c; BearerToken=a.b.c"[..], b"BearerToken=a.b.c; camunda-session=x"] {
             assert_eq!(find_in("/", &[("cookie", twice)]), Err(Reason::CredentialAmbiguous));
         }

@@ -69,7 +69,7 @@ pub enum Unverified {
     NeedsKeys {
         /// From which issuer, by number.
         issuer: usize,
-        /// How many fetches of that issuer had succeeded by now.
+        /// The number of that issuer's last fetch when the wait began.
         fetches: u64,
     },
 }
@@ -80,8 +80,8 @@ impl From<Refused> for Unverified {
     }
 }
 
-/// Checks a token. `waited` is how many fetches had succeeded when the request began to wait for
-/// its key: a key that a later fetch lacks is unknown.
+/// Checks a token. `waited` is the number of the issuer's last fetch when the request began to wait
+/// for its key: a key that a later fetch lacks is unknown.
 ///
 /// # Errors
 /// The first rule it breaks, or that its key must be waited for.
@@ -125,26 +125,27 @@ pub fn verify(
         candidates.peek()?;
         Some(candidates.any(|key| check.verify(algorithm, &key.public, message.as_bytes(), token.signature_bytes())))
     };
-    let (fetched, fetches) = match store.standing(number, now) {
-        Standing::Nothing => (None, None),
-        Standing::Missing => (None, Some(0)),
-        Standing::Good(keys, count) => (fits(keys), Some(count)),
+    let names = |keys: &KeySet| id.is_some_and(|id| keys.has(id));
+    let (fetched, brought, named) = match store.standing(number, now) {
+        Standing::Nothing => (None, None, false),
+        Standing::Missing => (None, Some(0), false),
+        Standing::Good(keys, brought) => (fits(keys), Some(brought), names(keys)),
     };
     match (fits(&issuer.keys), fetched) {
         (Some(true), _) | (_, Some(true)) => {}
         (Some(false), _) | (_, Some(false)) => {
             return Err(Refused::new(Reason::SignatureInvalid, "the signature does not fit").into());
         }
-        (None, None) if id.is_some_and(|id| issuer.keys.has(id)) => {
+        (None, None) if named || names(&issuer.keys) => {
             return Err(Refused::new(Reason::AlgorithmRefused, "alg does not fit the key that kid names").into());
         }
         (None, None) => {
-            // A fetch that came after the request, and lacks the key, settles it.
-            let Some(fetches) = fetches.filter(|count| waited.is_none_or(|waited| *count <= waited)) else {
+            // A fetch that began after the request came, and lacks the key, settles it.
+            if brought.is_none_or(|brought| waited.is_some_and(|waited| brought > waited)) {
                 return Err(Refused::new(Reason::KeyUnknown, "no key of the issuer has this kid and algorithm").into());
-            };
-            store.ask(number, now);
-            return Err(Unverified::NeedsKeys { issuer: number, fetches });
+            }
+            let last = store.ask(number, now);
+            return Err(Unverified::NeedsKeys { issuer: number, fetches: waited.unwrap_or(last) });
         }
     }
     let identity = Identity::of_verified_claims(&Value::Object(claims), issuer)?;

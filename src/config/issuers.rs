@@ -46,7 +46,13 @@ fn check_one(path: &str, source: &IssuerSource, warnings: &mut Vec<Warning>) -> 
     let keys = inline(path, &source.jwks, warnings)?;
     let remote = remote::check(path, source)?;
     let algorithms = match &source.algorithms {
-        Some(names) => algorithms(path, names)?,
+        Some(names) => {
+            let named = algorithms(path, names)?;
+            if remote.is_none() && !keys.algorithms().iter().any(|a| named.contains(a)) {
+                return Err(ConfigError::new(format!("{path}.algorithms"), "no key takes any of these algorithms"));
+            }
+            named
+        }
         None if remote.is_none() => keys.algorithms(),
         // Which keys will be fetched is not known; each takes only the algorithms of its type.
         None => Algorithm::ALL.to_vec(),

@@ -11,7 +11,7 @@ use crate::authn::credential::Source;
 use crate::authn::{Issuers, UnixSeconds};
 use crate::authz::{Rules, Unresolved};
 use crate::policy;
-use crate::reply::forward::Forward;
+use crate::reply::forward::{self, Forward};
 use crate::table::Table;
 use sha2::{Digest as _, Sha256};
 use std::rc::Rc;
@@ -100,7 +100,7 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
         issuers,
         credentials: credentials(source)?,
         base_path: BasePath::parse(&source.api.base_path)
-            .map_err(|e| ConfigError::new("api.basePath", format!("`{}` has {}", source.api.base_path, e.0)))?,
+            .map_err(|e| ConfigError::new("api.basePath", format!("`{}`: {}", source.api.base_path, e.0)))?,
         surfaces: surfaces(&source.api)?,
         rules: rules(source)?,
         table_digest: table.digest().into(),
@@ -185,6 +185,10 @@ fn is_token(name: &str) -> bool {
 fn header(path: &str, source: &HeaderCredential) -> Result<Source, ConfigError> {
     if !is_token(&source.name) {
         return Err(ConfigError::new(format!("{path}.header.name"), "is not a header name"));
+    }
+    let reserved = ["connection", "content-length", "host", "te", "transfer-encoding", "upgrade"];
+    if reserved.iter().any(|name| source.name.eq_ignore_ascii_case(name)) || forward::is_ours(source.name.as_bytes()) {
+        return Err(ConfigError::new(format!("{path}.header.name"), "is a header with a meaning of its own"));
     }
     if source.name.eq_ignore_ascii_case("cookie") {
         return Err(ConfigError::new(format!("{path}.header.name"), "use `cookie` for a token in a cookie"));

@@ -1,9 +1,10 @@
 //! The shape of the plugin configuration.
 
 use super::ConfigError;
+use crate::json;
 use crate::policy::Policy;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Unexpected};
+use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -395,26 +396,15 @@ fn default_skew() -> String {
 
 /// A whole number; control planes turn `1` into `1.0`.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let value = Value::deserialize(deserializer)?;
     let expected = &"a whole number";
+    let value = Value::deserialize(deserializer)?;
     let Value::Number(number) = &value else {
-        return Err(D::Error::invalid_type(unexpected(&value), expected));
+        return Err(D::Error::invalid_type(json::unexpected(&value), expected));
     };
     let from_float = || number.as_f64().filter(|f| f.fract() == 0.0 && (0.0..9e15).contains(f));
     #[cfg_attr(not(test), expect(clippy::as_conversions, reason = "checked just above"))]
     let whole = number.as_u64().or_else(|| from_float().map(|f| f as u64));
-    whole.ok_or_else(|| D::Error::invalid_value(unexpected(&value), expected))
-}
-
-fn unexpected(value: &Value) -> Unexpected<'_> {
-    match value {
-        Value::Null => Unexpected::Unit,
-        Value::Bool(b) => Unexpected::Bool(*b),
-        Value::Number(n) => n.as_f64().map_or(Unexpected::Other("number"), Unexpected::Float),
-        Value::String(s) => Unexpected::Str(s),
-        Value::Array(_) => Unexpected::Seq,
-        Value::Object(_) => Unexpected::Map,
-    }
+    whole.ok_or_else(|| D::Error::invalid_value(json::unexpected(&value), expected))
 }
 
 /// Reads the shape.
@@ -422,7 +412,7 @@ pub(super) fn parse(value: Value) -> Result<Configuration, ConfigError> {
     if !value.is_object() {
         return Err(ConfigError::new("", "the configuration is not a JSON object"));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    json::shape(value).map_err(|error| {
         let path = error.path().to_string();
         ConfigError::new(if path == "." { String::new() } else { path }, error.inner().to_string())
     })

@@ -10,7 +10,7 @@ pub(super) fn path(text: &str) -> Result<JsonPath, PathError> {
     let mut steps = Vec::new();
     let rest = match text.strip_prefix(['$', '@']) {
         Some(rest) if rest.is_empty() || rest.starts_with(['.', '[']) => rest,
-        Some(_) => return Err(PathError::Broken("`$` must be followed by `.` or `[`")),
+        Some(_) => return Err(PathError::Broken("`$` or `@` must be followed by `.` or `[`")),
         None => property(text, &mut steps)?,
     };
     tail(rest, &mut steps)?;

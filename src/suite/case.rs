@@ -1,6 +1,7 @@
 //! The shape of a case.
 
 use crate::authn::Subject;
+use crate::json;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -139,7 +140,7 @@ pub(super) fn parse(value: Value) -> Result<Case, String> {
     if value.pointer("/request/grpc").is_some() {
         return Err("request.grpc: gRPC requests cannot be judged by this version".into());
     }
-    let file: CaseFile = serde_path_to_error::deserialize(value).map_err(|e| format!("{}: {}", e.path(), e.inner()))?;
+    let file: CaseFile = json::shape(value).map_err(|e| format!("{}: {}", e.path(), e.inner()))?;
     let caller = match (file.principal, file.claims, file.token) {
         (None, None, None) => Caller::Nobody,
         (Some(principal), None, None) => principal.caller()?,

@@ -95,6 +95,9 @@ fn header_value(prefix: &str, token: &str) -> String {
 /// The identity of claims, by the rules of the issuer that they name; where they name none, of the
 /// only one.
 fn identity(plan: &Plan, claims: &Value) -> Result<Identity, Refused> {
+    if claims.get("iss").is_some_and(|iss| !iss.is_string()) {
+        return Err(Refused { reason: Reason::TokenMalformed, detail: "iss is not text" });
+    }
     let issuer = match claims.get("iss") {
         Some(name) => name.as_str().and_then(|name| plan.issuers.named(name)).map(|(_, issuer)| issuer),
         None => plan.issuers.only(),

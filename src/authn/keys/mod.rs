@@ -104,6 +104,9 @@ fn read_key(jwk: &Value) -> Result<Key, &'static str> {
     if !jwk.is_object() {
         return Err("not an object");
     }
+    if jwk.get("d").is_some() || jwk.get("k").is_some() {
+        return Err("it is a private or secret key");
+    }
     if text("use")?.is_some_and(|u| u != "sig") {
         return Err("`use` is not `sig`");
     }

@@ -3,7 +3,7 @@
 //! Nothing here does the fetching: whoever has a network asks [`KeyStore::due`] what to fetch and
 //! gives the answer to [`KeyStore::receive`].
 
-use super::{KeySet, Skipped};
+use super::{KeySet, MAX_KEYS, Skipped};
 use crate::authn::{Issuers, UnixSeconds};
 use crate::json;
 use serde_json::Value;
@@ -114,8 +114,9 @@ struct State {
     document: Option<Value>,
     keys: KeySet,
     fetched: Option<UnixSeconds>,
-    /// Successful fetches so far.
-    count: u64,
+    /// Fetches begun so far, and which of them brought the keys.
+    begun: u64,
+    brought: u64,
     next: UnixSeconds,
     last: Option<UnixSeconds>,
     failures: u32,
@@ -130,7 +131,7 @@ pub enum Standing<'a> {
     Nothing,
     /// None have come yet, or they are too old.
     Missing,
-    /// These are good; this many fetches have succeeded.
+    /// These are good; the fetch of this number brought them.
     Good(&'a KeySet, u64),
 }
 
@@ -143,7 +144,8 @@ impl KeyStore {
             document: None,
             keys: KeySet::default(),
             fetched: None,
-            count: 0,
+            begun: 0,
+            brought: 0,
             next: UnixSeconds::MIN,
             last: None,
             failures: 0,
@@ -157,8 +159,8 @@ impl KeyStore {
     #[must_use]
     pub fn standing(&self, issuer: usize, now: UnixSeconds) -> Standing<'_> {
         match self.0.get(issuer) {
-            Some(State { remote: Some(remote), fetched, keys, count, .. }) => match fetched {
-                Some(at) if now.saturating_sub(*at) <= remote.max_stale => Standing::Good(keys, *count),
+            Some(State { remote: Some(remote), fetched, keys, brought, .. }) => match fetched {
+                Some(at) if now.saturating_sub(*at) <= remote.max_stale => Standing::Good(keys, *brought),
                 _ => Standing::Missing,
             },
             _ => Standing::Nothing,
@@ -172,12 +174,13 @@ impl KeyStore {
     }
 
     /// Asks for an early fetch: a token names a key that is not there. It is made as soon as the
-    /// cool-down is over.
-    pub fn ask(&mut self, issuer: usize, now: UnixSeconds) {
-        if let Some(state) = self.0.get_mut(issuer) {
-            let earliest = state.last.map_or(now, |last| last.saturating_add(COOL_DOWN));
-            state.next = state.next.min(earliest.max(now));
-        }
+    /// cool-down is over. The answer is the number of the last fetch so far: only a later one can
+    /// settle that there is no such key, one under way may have begun before the key was made.
+    pub fn ask(&mut self, issuer: usize, now: UnixSeconds) -> u64 {
+        let Some(state) = self.0.get_mut(issuer) else { return 0 };
+        let earliest = state.last.map_or(now, |last| last.saturating_add(COOL_DOWN));
+        state.next = state.next.min(earliest.max(now));
+        state.begun
     }
 
     /// What is to be fetched now. Each is given out once, until its answer has come.
@@ -196,6 +199,7 @@ impl KeyStore {
             let seconds = UnixSeconds::from(remote.timeout).checked_div(1_000).unwrap_or(0);
             state.in_flight = Some(now.saturating_add(seconds).saturating_add(GRACE));
             state.last = Some(now);
+            state.begun = state.begun.saturating_add(1);
             due.push(Fetch { issuer, cluster: remote.cluster.clone(), uri: uri.clone(), timeout: remote.timeout });
         }
         due
@@ -215,7 +219,7 @@ impl KeyStore {
             Received::Metadata => state.next = now,
             Received::Keys { .. } => {
                 state.fetched = Some(now);
-                state.count = state.count.saturating_add(1);
+                state.brought = state.begun;
                 state.failures = 0;
                 state.next = now.saturating_add(spread(remote.refresh, chance));
                 // The metadata may name another place next time.
@@ -260,6 +264,9 @@ impl State {
         let Some(list) = document.get("keys").and_then(Value::as_array) else {
             return Received::Failed("the answer is not a key set");
         };
+        if list.len() > MAX_KEYS {
+            return Received::Failed("the key set has too many keys");
+        }
         let (keys, skipped) = KeySet::read(list);
         // An empty set is more likely a fault of the provider than its wish to lock everyone out.
         if keys.is_empty() {
@@ -352,6 +359,11 @@ mod tests {
             assert_eq!(store.receive(0, answer, 10, 0), Received::Failed(why));
             assert!(is_good(&store, 3_600));
         }
+        let key = &KEYS[9..KEYS.len() - 2];
+        let many = format!("{{\"keys\":[{}{key}]}}", format!("{key},").repeat(MAX_KEYS));
+        let answer = Some((200, many.as_bytes()));
+        assert_eq!(store.receive(0, answer, 10, 0), Received::Failed("the key set has too many keys"));
+        assert!(is_good(&store, 3_600));
         assert_eq!(
             store.receive(0, Some((200, &vec![b' '; MAX_ANSWER + 1])), 10, 0),
             Received::Failed("the answer is too long")
@@ -382,6 +394,27 @@ mod tests {
         }
         store.ask(0, 110);
         assert_eq!(store.due(110).len(), 1);
+    }
+
+    #[test]
+    fn a_fetch_under_way_does_not_settle_what_was_asked_meanwhile() {
+        let mut store = plain();
+        let brought = |store: &KeyStore| match store.standing(0, 200) {
+            Standing::Good(_, brought) => brought,
+            _ => 0,
+        };
+        store.due(100);
+        let waited = store.ask(0, 101);
+        store.receive(0, Some((200, KEYS.as_bytes())), 102, 0);
+        assert!(brought(&store) <= waited, "it began before");
+        store.ask(0, 102);
+        assert_eq!(store.due(110).len(), 1);
+        assert!(brought(&store) <= waited, "it has not come yet");
+        store.receive(0, None, 111, 0);
+        assert!(brought(&store) <= waited, "it has failed");
+        assert_eq!(store.due(112).len(), 1);
+        store.receive(0, Some((200, KEYS.as_bytes())), 112, 0);
+        assert!(brought(&store) > waited);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Keys from an identity provider, in a real Envoy with a scripted provider: how they come, how
 //! they change, what happens when they do not come, and what is made of bad ones.
 
+mod bad;
+mod change;
 mod site;
 mod start;

@@ -1,0 +1,212 @@
+//! Keys that change: a rotation refuses no request, made-up key ids bring few fetches, a removed
+//! key ends its tokens, and so does the age of a set that cannot be fetched again.
+
+use std::thread;
+use std::time::Duration;
+
+use portcullis_e2e::client::{Exchange, Request};
+use portcullis_e2e::idp::{Answer, Key};
+use portcullis_e2e::wait;
+use serde_json::{Value, json};
+
+use crate::site::{PATIENCE, Sketch, VMS, issuer, outcome, provider, remote, timed, token, unavailable};
+
+/// Longer than it takes from one fetch to the next that is made.
+const NEXT_FETCH: Duration = Duration::from_secs(20);
+/// How long no second fetch is made after one.
+const COOL_DOWN: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_rotation_refuses_no_request() {
+    let (name, old, new) = ("https://idp.test", Key::new("old"), Key::new("new"));
+    let provider = provider("/early", &[&old]);
+    provider.answer("/late", Answer::keys(&[&old]));
+    let site = Sketch::new()
+        .cluster("idp", provider.addr())
+        .plugin("early", &[remote(name, "/early", Value::Null)])
+        .plugin("late", &[remote(name, "/late", Value::Null)])
+        .start();
+    for plugin in ["early", "late"] {
+        site.await_keys(plugin, 1);
+        provider.answer(&format!("/{plugin}"), Answer::keys(&[&old, &new]));
+    }
+    let still_served = |plugin| site.serves("the old key", plugin, &token(&old, name));
+    thread::scope(|scope| {
+        // Within the cool-down a request may find no keys; it is never told that its key is unknown.
+        scope.spawn(|| {
+            let fetches = provider.fetches("/early");
+            let served = wait::until_within(NEXT_FETCH, "the new key", || {
+                still_served("early");
+                let answer = site.get("early", &token(&new, name));
+                (answer != unavailable()).then_some(answer)
+            });
+            assert_eq!(served.expect("an answer").status, 200);
+            assert_eq!(provider.fetches("/early"), fetches + 1, "one early fetch");
+        });
+        // After it the request waits, and is served.
+        scope.spawn(|| {
+            let fetches = provider.fetches("/late");
+            let over = || provider.last_fetch("/late").is_some_and(|last| last.elapsed() > COOL_DOWN);
+            wait::until_within(NEXT_FETCH, "the end of the cool-down", || {
+                still_served("late");
+                over().then_some(())
+            })
+            .expect("time passes");
+            provider.hold();
+            let request = Request::get("/v2/topology").bearer(token(&new, name));
+            let mut exchange = Exchange::open(site.addr("late"), &request).expect("a connection");
+            let asked = || (provider.fetches("/late") == fetches + 1).then_some(());
+            wait::until("the early fetch", asked).expect("a fetch");
+            assert!(!exchange.answered_within(Duration::from_millis(20)), "it waits for the fetch");
+            still_served("late");
+            provider.release();
+            assert_eq!(exchange.response().expect("an answer").status, 200);
+            assert_eq!(provider.fetches("/late"), fetches + 1);
+        });
+    });
+    site.assert_unharmed();
+}
+
+/// A fetch that began before a request may not have the key that the request's token was signed
+/// with meanwhile.
+#[test]
+fn a_fetch_that_began_before_the_request_settles_nothing() {
+    let (name, old, new) = ("https://idp.test", Key::new("old"), Key::new("new"));
+    let provider = provider("/keys", &[&old]);
+    provider.hold();
+    let site = Sketch::new()
+        .cluster("idp", provider.addr())
+        .plugin("orders", &[remote(name, "/keys", json!({"timeout": "20s"}))])
+        .start();
+    wait::until("the first fetches", || (provider.fetches("/keys") == VMS).then_some(())).expect("fetches");
+    provider.answer("/keys", Answer::keys(&[&old, &new]));
+
+    let ask = |key| {
+        let request = Request::get("/v2/topology").bearer(token(key, name));
+        Exchange::open(site.addr("orders"), &request).expect("a connection")
+    };
+    let [mut with_old, mut with_new] = [&old, &new].map(ask);
+    assert!(!with_new.answered_within(Duration::from_millis(50)));
+    provider.release();
+    assert_eq!(with_old.response().expect("an answer").status, 200);
+    assert_eq!(with_new.response().expect("an answer").status, 503, "not 401: no fetch has looked for it");
+    let served = wait::until_within(NEXT_FETCH, "the new key", || {
+        let answer = site.get("orders", &token(&new, name));
+        (answer != unavailable()).then_some(answer)
+    });
+    assert_eq!(served.expect("an answer").status, 200);
+    site.assert_unharmed();
+}
+
+#[test]
+fn made_up_key_ids_bring_few_fetches() {
+    let (name, key) = ("https://idp.test", Key::new("one"));
+    let provider = provider("/keys", &[&key]);
+    let site =
+        Sketch::new().cluster("idp", provider.addr()).plugin("orders", &[remote(name, "/keys", Value::Null)]).start();
+    site.await_keys("orders", 1);
+    assert_eq!(provider.fetches("/keys"), VMS);
+
+    let made_up = |number: usize| token(&Key::new(&format!("made-up-{number}")), name);
+    let ask = |number| {
+        let request = Request::get("/v2/topology").bearer(made_up(number));
+        (Exchange::open(site.addr("orders"), &request).expect("a connection"), request.id().to_owned())
+    };
+    let flood: Vec<_> = (0..200).map(ask).collect();
+    let (_, time) = timed(|| site.serves("an honest request in the flood", "orders", &token(&key, name)));
+    assert!(time < PATIENCE, "{time:?}");
+    for (mut exchange, id) in flood {
+        let answer = site.outcome(&id, exchange.response().expect("an answer").status);
+        let settled = provider.fetches("/keys") > VMS;
+        assert!(answer == unavailable() || settled && answer == outcome(401, "key_unknown"), "{answer:?}");
+    }
+    let answer = wait::until_within(NEXT_FETCH, "the fetch that lacks the key", || {
+        let answer = site.get("orders", &made_up(200));
+        (answer != unavailable()).then_some(answer)
+    });
+    assert_eq!(answer.expect("an answer"), outcome(401, "key_unknown"));
+    assert_eq!(provider.fetches("/keys"), VMS + 1, "one early fetch for all of them");
+    assert_eq!(site.upstream.requests().len(), 1);
+    site.serves("an honest request", "orders", &token(&key, name));
+    site.assert_unharmed();
+}
+
+#[test]
+fn a_removed_key_ends_its_tokens() {
+    let (ours, theirs) = ("https://ours.test", "https://theirs.test");
+    let [stays, goes, other] = ["stays", "goes", "other"].map(Key::new);
+    let provider = provider("/ours", &[&stays, &goes]);
+    provider.answer("/theirs", Answer::keys(&[&other]));
+    let often = json!({"refresh": "10s"});
+    let site = Sketch::new()
+        .cluster("idp", provider.addr())
+        .plugin("orders", &[remote(ours, "/ours", often.clone()), remote(theirs, "/theirs", often)])
+        .start();
+    site.await_keys("orders", 2);
+    let kept = [token(&stays, ours), token(&other, theirs)];
+    let gone = token(&goes, ours);
+    site.serves("the key that goes", "orders", &gone);
+    provider.answer("/ours", Answer::keys(&[&stays]));
+    let refused = wait::until_within(NEXT_FETCH, "the end of the token", || {
+        kept.iter().for_each(|token| site.serves("a key that stays", "orders", token));
+        let answer = site.get("orders", &gone);
+        (answer.status != 200).then_some(answer)
+    });
+    let refused = refused.expect("a refusal");
+    assert!(refused == unavailable() || refused == outcome(401, "key_unknown"), "{refused:?}");
+    assert!(provider.fetches("/ours") > VMS);
+    kept.iter().for_each(|token| site.serves("a key that stays", "orders", token));
+    assert_ne!(site.get("orders", &gone).status, 200, "it stays refused");
+    site.assert_unharmed();
+}
+
+#[test]
+fn keys_that_cannot_be_fetched_again_grow_too_old() {
+    let name = "https://idp.test";
+    let [ours, inline] = ["remote", "inline"].map(Key::new);
+    let provider = provider("/keys", &[&ours]);
+    let often = json!({"refresh": "10s", "maxStale": "10s"});
+    let mut both = remote(name, "/both", often.clone());
+    both["jwks"]["inline"] = json!({"keys": [inline.jwk()]});
+    let inline_only = issuer("https://inline.test", json!({"inline": {"keys": [inline.jwk()]}}));
+    let site = Sketch::new()
+        .cluster("idp", provider.addr())
+        .plugin("orders", &[remote(name, "/keys", often), inline_only])
+        .plugin("both", &[both])
+        .start();
+
+    // Inline keys need no others.
+    let (_, time) = timed(|| site.serves("an inline key", "both", &token(&inline, name)));
+    assert!(time < PATIENCE / 2, "{time:?}");
+    provider.answer("/both", Answer::keys(&[&ours]));
+    site.await_keys("orders", 1);
+    site.await_keys("both", 1);
+    let (cached, fixed) = (token(&ours, name), token(&inline, "https://inline.test"));
+    for target in ["/keys", "/both"] {
+        provider.answer(target, Answer::hang_up());
+    }
+    for plugin in ["orders", "both"] {
+        site.serves("good keys", plugin, &cached);
+    }
+    let refused = wait::until_within(NEXT_FETCH, "the end of the keys", || {
+        site.serves("an inline key", "orders", &fixed);
+        site.serves("an inline key", "both", &token(&inline, name));
+        let answer = site.get("orders", &cached);
+        (answer.status != 200).then_some(answer)
+    });
+    assert_eq!(refused.expect("a refusal"), unavailable());
+    let last = provider.last_fetch("/keys").expect("a fetch");
+    assert!(last.elapsed() < NEXT_FETCH && site.fetched("orders").1 > 0, "it has been tried");
+
+    for target in ["/keys", "/both"] {
+        provider.answer(target, Answer::keys(&[&ours]));
+    }
+    for plugin in ["orders", "both"] {
+        let served = wait::until_within(NEXT_FETCH, "the keys' return", || {
+            let answer = site.get(plugin, &cached);
+            (answer != unavailable()).then_some(answer)
+        });
+        assert_eq!(served.expect("an answer").status, 200, "{plugin}");
+    }
+    site.assert_unharmed();
+}
