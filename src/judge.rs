@@ -7,7 +7,7 @@ use crate::api::route::{self, Route};
 use crate::authn::keys::remote::{KeyStore, Received};
 use crate::authn::signature::SignatureCheck;
 use crate::authn::token::Unverified;
-#[cfg(any(test, feature = "cli"))]
+#[cfg(any(test, feature = "suite"))]
 use crate::authn::{Identity, Refused};
 use crate::authn::{Issuers, TokenCache, UnixSeconds, credential, token};
 use crate::authz::{self, Principal, Verdict};
@@ -120,7 +120,7 @@ impl Plan {
     }
 
     /// Judges a request of an identity that is taken as given.
-    #[cfg(any(test, feature = "cli"))]
+    #[cfg(any(test, feature = "suite"))]
     #[must_use]
     pub fn judge_as(self: &Rc<Self>, identity: Result<Identity, Refused>, request: &Request<'_>) -> Step {
         self.judge_with(request, || Ok(Rc::new(Principal::resolve(&self.table, Rc::new(identity?)))))

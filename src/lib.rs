@@ -68,6 +68,6 @@ pub mod judge;
 #[cfg(feature = "cli")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the engine has no I/O, the command line does")]
 pub mod cli;
-#[cfg(feature = "cli")]
+#[cfg(feature = "suite")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the engine has no I/O, the command line does")]
 pub mod suite;

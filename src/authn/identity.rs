@@ -42,7 +42,7 @@ impl Identity {
     }
 
     /// An identity as if a token had said so.
-    #[cfg(any(test, feature = "cli"))]
+    #[cfg(any(test, feature = "suite"))]
     #[must_use]
     pub fn assumed(subject: Subject, groups: Option<Vec<String>>, claims: &Value) -> Self {
         Self { subject, groups, claims: claims.to_string() }
@@ -52,7 +52,7 @@ impl Identity {
     ///
     /// # Errors
     /// The claims name no one, or not as text.
-    #[cfg(any(test, feature = "cli"))]
+    #[cfg(any(test, feature = "suite"))]
     pub fn assumed_from_claims(claims: &Value, issuer: &Issuer) -> Result<Self, Refused> {
         Self::of_verified_claims(claims, issuer)
     }

@@ -1,5 +1,5 @@
 //! Suites: requests with the decisions that are expected of them, for users and for our own corpus
-//! alike. Only with the `cli` feature.
+//! alike. Only with the `suite` feature.
 //!
 //! A suite names its policy, configuration and clock once; each case has one caller (a principal,
 //! claims, a token, or none), one request, and any part of the expected explanation.
@@ -9,6 +9,7 @@ mod read;
 mod run;
 
 pub use case::{BodySource, Caller, Case, CaseRequest};
+#[cfg(feature = "cli")]
 pub(crate) use read::instant;
 pub use read::{PLACEHOLDER_JWK, SuiteError, configuration, configuration_of, document, read};
 pub use run::{Verdict, decide, includes, run};

@@ -122,6 +122,17 @@ fn report(armed: &Armed, cluster: &str, received: &Received, status: Option<u16>
     }
 }
 
+impl Drop for Root {
+    /// Calls under way end with their root, without an answer: whoever shares the memory may make
+    /// them again.
+    fn drop(&mut self) {
+        if let Some(armed) = &self.armed {
+            let mut memory = armed.memory.borrow_mut();
+            self.calls.values().for_each(|issuer| memory.keys.lose(*issuer));
+        }
+    }
+}
+
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
         let (Some(issuer), Some(armed)) = (self.calls.remove(&token), self.armed.clone()) else { return };
@@ -178,14 +189,13 @@ impl RootContext for Root {
             armed.memory.borrow_mut().age(now);
         }
         self.fetch(now);
-        // Time is counted in whole seconds: not before that many have passed.
-        for (context, parked) in vm::unpark_all(|p| now > p.until) {
-            let reason = match parked.wait {
-                Wait::Body => Reason::BodyWithheld,
-                Wait::Keys => Reason::KeysUnavailable,
-            };
+        for (context, parked) in vm::unpark_all(|p| now >= p.until) {
             if let (Some(core), Ok(())) = (parked.core.upgrade(), host::set_effective_context(context)) {
-                core.borrow_mut().give_up(reason);
+                match parked.wait {
+                    Wait::Body => core.borrow_mut().give_up(Reason::BodyWithheld),
+                    Wait::Keys => core.borrow_mut().give_up(Reason::KeysUnavailable),
+                    Wait::Turn => core.borrow_mut().go_on(),
+                }
             }
         }
         let _failed = host::set_effective_context(self.id);

@@ -23,8 +23,8 @@ use std::rc::{Rc, Weak};
 /// How long a held request may wait for the first part of its body, in seconds, as long as no body
 /// has ever come. Without `allow_on_headers_stop_iteration` it would wait for ever.
 const BODY_PATIENCE: i64 = 10;
-/// How long a request may wait for its issuer's keys, in seconds.
-const KEYS_PATIENCE: i64 = 5;
+/// How long a request may wait for its issuer's keys, in seconds; of the first, only a part.
+const KEYS_PATIENCE: i64 = 6;
 
 /// Filter state that the belt requires.
 const BELT: &str = "portcullis_belt";
@@ -79,6 +79,8 @@ pub struct Core {
     state: State,
     /// Its headers are as they are forwarded; they may have gone on already.
     prepared: bool,
+    /// Its headers went on from [`Core::keys_came`], and its body comes to the filter after them.
+    resumed: bool,
 }
 
 /// The context of a request.
@@ -89,7 +91,8 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(id: u32, armed: Option<Rc<Armed>>) -> Self {
-        Self { id, core: Rc::new(RefCell::new(Core { armed, path: Vec::new(), state: State::New, prepared: false })) }
+        let core = Core { armed, path: Vec::new(), state: State::New, prepared: false, resumed: false };
+        Self { id, core: Rc::new(RefCell::new(core)) }
     }
 }
 
@@ -113,7 +116,18 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.core.borrow_mut().trailers()
+        let mut core = self.core.borrow_mut();
+        let held = matches!(&core.state, State::Waiting(waiting) if waiting.fed > 0);
+        let action = core.trailers();
+        // Where both body and trailers have waited in a host that stops everything with the
+        // headers, Envoy lets all go on in one call, and in it loses a body that was held once
+        // more: so it goes on in a call of its own.
+        let parked = Parked { core: Rc::downgrade(&self.core), wait: Wait::Turn, until: 0 };
+        match action {
+            Action::Continue if held && core.resumed && vm::park(self.id, parked) => Action::Pause,
+            Action::Continue if held && core.resumed => core.refuse(Reason::EdgeUnavailable),
+            action => action,
+        }
     }
 }
 
@@ -240,7 +254,15 @@ impl Core {
         }
         if action == Action::Pause {
             self.park(context, parked.core, action);
-        } else if host::resume().is_err() {
+        } else {
+            self.resumed = buffered == 0;
+            self.go_on();
+        }
+    }
+
+    /// Lets a request that was stopped go on. It must be the effective context.
+    pub fn go_on(&mut self) {
+        if host::resume().is_err() {
             self.refuse(Reason::EdgeUnavailable);
         }
     }
@@ -334,8 +356,8 @@ impl Core {
             }
         };
         // In shadow mode even this goes on.
-        if action == Action::Continue && host::resume().is_err() {
-            self.refuse(Reason::EdgeUnavailable);
+        if action == Action::Continue {
+            self.go_on();
         }
     }
 

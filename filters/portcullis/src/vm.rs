@@ -64,6 +64,8 @@ pub enum Wait {
     Body,
     /// Its issuer's keys.
     Keys,
+    /// The end of the proxy's call that it is in.
+    Turn,
 }
 
 /// Parks a request, by its context; `false` where too many are parked.

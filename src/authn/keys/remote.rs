@@ -205,6 +205,14 @@ impl KeyStore {
         due
     }
 
+    /// A fetch will have no answer: whoever made it is gone.
+    pub fn lose(&mut self, issuer: usize) {
+        if let Some(state) = self.0.get_mut(issuer) {
+            state.in_flight = None;
+            state.next = UnixSeconds::MIN;
+        }
+    }
+
     /// Takes the answer to a fetch: status and body, or `None` where there was none. `chance` is
     /// any number; it spreads the fetches of many workers.
     pub fn receive(&mut self, issuer: usize, answer: Option<(u16, &[u8])>, now: UnixSeconds, chance: u32) -> Received {
@@ -422,6 +430,8 @@ mod tests {
         let mut store = plain();
         assert_eq!(store.due(0).len(), 1);
         assert_eq!(store.due(7), []);
+        assert_eq!(store.due(8).len(), 1);
+        store.lose(0);
         assert_eq!(store.due(8).len(), 1);
     }
 

@@ -22,7 +22,7 @@ pub const NOOP: &str = "noop";
 pub const PORTCULLIS: &str = "portcullis";
 /// The same with the decision left in the filter state, for access logs.
 pub const LOGGED: &str = "logged";
-/// The same as the second, in a VM of its own: calls with ever new tokens leave the others' alone.
+/// [`PORTCULLIS`] again in a VM of its own, whose cache ever new tokens fill.
 pub const STRANGERS: &str = "strangers";
 /// Envoy's own filters, which keep verified tokens.
 pub const NATIVE: &str = "native";

@@ -24,9 +24,10 @@ mod rounds;
 mod statistics;
 mod worker;
 
+use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use portcullis_e2e::envoy::{self, Launch};
 use portcullis_e2e::tokens::Issuer;
 
@@ -53,6 +54,9 @@ fn run(options: &Options) -> Result<()> {
         }
     }
     envoy::binary()?;
+    if let Some(file) = &options.json {
+        fs::write(file, "").with_context(|| format!("cannot write {}", file.display()))?;
+    }
 
     let issuer = Issuer::new("https://login.example.com/realms/camunda", "orchestration-api")?;
     let envoy = Launch::new(listeners::bootstrap(options, &issuer)?).start()?;

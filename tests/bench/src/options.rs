@@ -9,8 +9,8 @@ use portcullis_e2e::workspace;
 const USAGE: &str = "usage: bench [--quick] [--rounds N] [--slot MS] [--module FILE] [--beside FILE]... [--json FILE]
 
   --quick        a smoke run of a few seconds; its numbers mean little
-  --rounds N     how often every case is measured (default 40)
-  --slot MS      for how long each time, in milliseconds (default 300)
+  --rounds N     how often every case is measured (default 120)
+  --slot MS      for how long each time, in milliseconds (default 50)
   --module FILE  measure that module instead of target/portcullis.wasm
   --beside FILE  measure another build of it, too, in the same Envoy
   --json FILE    write everything, each sample too, to that file";
@@ -36,8 +36,8 @@ impl Options {
     /// Reads the command line; `None` where it only asks for help.
     pub fn read(mut words: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let mut options = Self {
-            rounds: 40,
-            slot: Duration::from_millis(300),
+            rounds: 120,
+            slot: Duration::from_millis(50),
             module: workspace().join("target/portcullis.wasm"),
             noop: beside_this_program("wasm32-wasip1/release/portcullis_bench_noop.wasm")?,
             beside: Vec::new(),
@@ -46,7 +46,7 @@ impl Options {
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} needs a value"));
             match word.as_str() {
-                "--quick" => (options.rounds, options.slot) = (3, Duration::from_millis(50)),
+                "--quick" => (options.rounds, options.slot) = (3, Duration::from_millis(30)),
                 "--rounds" => options.rounds = positive(&word, &value()?)?,
                 "--slot" => options.slot = Duration::from_millis(positive(&word, &value()?)?),
                 "--module" => options.module = value()?.into(),

@@ -1,5 +1,6 @@
 //! Rounds: in each, every case has one slot, in random order, so that whatever changes on the
-//! machine meets all cases alike.
+//! machine meets all cases alike. Many short rounds tell more than a few long ones: what is compared
+//! then lies close together.
 
 use std::io::{IsTerminal, Write};
 

@@ -63,13 +63,26 @@ pub struct Alternative {
     pub when: Option<String>,
 }
 
+impl Operation {
+    /// Whether anything in a body bears on it.
+    #[must_use]
+    pub fn looks_at_body(&self) -> bool {
+        let in_body = |source: Option<&str>| source.is_some_and(|source| source.starts_with("body:/"));
+        in_body(self.tenant.as_deref())
+            || self.alternatives.iter().any(|a| in_body(Some(&a.id)) || in_body(a.when.as_deref()))
+    }
+}
+
+/// Names of parameters with their decoded values.
+pub type Parameters = Vec<(String, String)>;
+
 /// An operation with the parameters of a path.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// The operation.
     pub operation: &'static Operation,
-    /// Names and decoded values.
-    pub parameters: Vec<(String, String)>,
+    /// The parameters.
+    pub parameters: Parameters,
 }
 
 /// Reads `8.10`.
@@ -96,8 +109,8 @@ pub fn find(version: Version, method: &str, path: &str) -> Option<Route> {
 }
 
 /// Which segments are literal, and the parameters; `None` where the path does not fit.
-fn fit(operation: &Operation, segments: &[&str]) -> Option<(Vec<bool>, Vec<(String, String)>)> {
-    let (mut literals, mut parameters) = (Vec::new(), Vec::new());
+fn fit(operation: &Operation, segments: &[&str]) -> Option<(Vec<bool>, Parameters)> {
+    let (mut literals, mut parameters) = (Vec::new(), Parameters::new());
     let template: Vec<&str> = operation.path.strip_prefix('/')?.split('/').collect();
     for (position, part) in template.iter().enumerate() {
         if *part == "**" {

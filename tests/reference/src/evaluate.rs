@@ -75,9 +75,12 @@ pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Ca
         return Outcome::Deny(if is_elsewhere { "resource_not_granted" } else { "permission_missing" });
     }
     // A body that cannot change the outcome is not read: neither is the tenant in it seen then, nor
-    // that it is no JSON. A list of tenants is always looked for: jobs of tenants that the caller
-    // is not assigned to are refused even where tenants are not checked.
-    let is_decisive = outcomes.len() > 1;
+    // that it is no JSON. A condition is read also where another alternative may do as well. A list
+    // of tenants is always looked for: jobs of tenants that the caller is not assigned to are
+    // refused even where tenants are not checked.
+    let may_do = |a: &Alternative| has_body_condition(a) && met(&asked(&Body::None), a) >= Met::Perhaps;
+    let is_decisive =
+        outcomes.len() > 1 || outcomes == [Outcome::Deferred] && counted(settings, operation).into_iter().any(may_do);
     let tenants = operation.tenant.as_deref().unwrap_or_default();
     let is_read = is_decisive
         || tenants == "body:/tenantIds" && call.body.is_some()
@@ -104,8 +107,7 @@ pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Ca
 /// What the grants say.
 fn by_grants(asked: &Asked<'_>) -> Outcome {
     let operation = asked.route.operation;
-    let known: Vec<&Alternative> =
-        operation.alternatives.iter().filter(|a| a.since <= asked.settings.version).collect();
+    let known = counted(asked.settings, operation);
     match operation.mode.as_str() {
         "none" => Outcome::Final,
         "single" | "any-of" => {
@@ -141,6 +143,15 @@ fn by_grants(asked: &Asked<'_>) -> Outcome {
     }
 }
 
+/// The alternatives that the cluster's version knows.
+fn counted<'a>(settings: &Settings, operation: &'a Operation) -> Vec<&'a Alternative> {
+    operation.alternatives.iter().filter(|a| a.since <= settings.version).collect()
+}
+
+fn has_body_condition(alternative: &Alternative) -> bool {
+    alternative.when.as_deref().is_some_and(|when| when.starts_with("body:/"))
+}
+
 fn outcome(met: Met) -> Outcome {
     match met {
         Met::Nowhere => Outcome::Deny("permission_missing"),
@@ -154,7 +165,7 @@ fn outcome(met: Met) -> Outcome {
 fn under_condition(asked: &Asked<'_>, alternative: &Alternative) -> Option<Met> {
     let holds = match &alternative.when {
         None => Some(true),
-        Some(condition) if condition.starts_with("body:/") => asked.body.fulfils(condition),
+        Some(condition) if has_body_condition(alternative) => asked.body.fulfils(condition),
         Some(_) => None,
     };
     match holds {

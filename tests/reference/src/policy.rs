@@ -86,7 +86,8 @@ impl Policy {
 }
 
 /// A grant; `None` where it can grant nothing to anybody: the resource's id is empty, or neither an
-/// id nor a property is named. Properties exist for user tasks alone. An empty owner is an owner:
+/// id nor a property is named. Properties count for user tasks alone, whatever their
+/// name: a later version may have more. An empty owner is an owner:
 /// the caller with that name.
 fn grant(value: &Value) -> Option<Grant> {
     let permissions = ["permissionTypes", "permissions"].iter().flat_map(|name| texts(value, name)).collect();
@@ -94,9 +95,7 @@ fn grant(value: &Value) -> Option<Grant> {
     let scope = match (value["resourceId"].as_str(), value["resourcePropertyName"].as_str()) {
         (Some("*"), None) => Scope::All,
         (Some(id), None) if !id.is_empty() => Scope::Id(id.to_owned()),
-        (None, Some("assignee" | "candidateUsers" | "candidateGroups")) if resource_type == "USER_TASK" => {
-            Scope::Property
-        }
+        (None, Some(_)) if resource_type == "USER_TASK" => Scope::Property,
         _ => return None,
     };
     let (owner_type, owner) = (text(value, "ownerType"), text(value, "ownerId"));

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use portcullis_e2e::idp::{Answer, Key, Provider};
 use portcullis_e2e::wait;
 use serde_json::{Value, json};
@@ -107,10 +109,16 @@ fn bad_key_sets_leave_the_last_good_one_in_use() {
     for case in &cases {
         provider.answer(&target(case.cluster), case.answer.clone());
     }
+    let number = |bits: usize| BASE64.encode(vec![0xff; bits / 8]);
+    let rsa = |bits: usize, e: &str| json!({"kty": "RSA", "kid": "two", "n": number(bits), "e": e});
     let unusable = [
-        json!({"kty": "RSA", "kid": "one", "n": "AQAB", "e": "AQAB"}),
-        json!({"kty": "EC", "crv": "P-256", "x": "AAAA", "y": "AAAA"}),
         json!(7),
+        rsa(512, "AQAB"),
+        rsa(16_384, "AQAB"),
+        rsa(2_048, "AQ"),
+        rsa(2_048, "Aw"),
+        json!({"kty": "EC", "crv": "P-256", "kid": "two", "x": number(256), "y": number(256)}),
+        json!({"kty": "oct", "kid": "two", "k": "AAAA"}),
     ];
     let mixed = [&unusable[..], &[next.jwk()]].concat();
     provider.answer("/mixed", Answer::json(&json!({"keys": mixed})));
@@ -144,7 +152,7 @@ fn bad_key_sets_leave_the_last_good_one_in_use() {
     assert_eq!(mixed.expect("an answer").status, 200);
     assert_eq!(lines("mixed", ""), 0);
     let log = site.envoy.log();
-    for index in 0..3 {
+    for index in 0..unusable.len() {
         assert!(log.contains(&format!("keys[{index}] of cluster mixed is not used: ")), "{index}");
     }
     assert!(log.len() < 200_000, "{} bytes of log", log.len());

@@ -16,7 +16,27 @@ const NEXT_FETCH: Duration = Duration::from_secs(20);
 /// How long no second fetch is made after one.
 const COOL_DOWN: Duration = Duration::from_secs(10);
 
+/// Most of their time these wait for a cool-down or a refresh to pass: they run side by side.
 #[test]
+fn keys_change() {
+    let all: [(&str, fn()); 5] = [
+        ("a_rotation_refuses_no_request", a_rotation_refuses_no_request),
+        (
+            "a_fetch_that_began_before_the_request_settles_nothing",
+            a_fetch_that_began_before_the_request_settles_nothing,
+        ),
+        ("made_up_key_ids_bring_few_fetches", made_up_key_ids_bring_few_fetches),
+        ("a_removed_key_ends_its_tokens", a_removed_key_ends_its_tokens),
+        ("keys_that_cannot_be_fetched_again_grow_too_old", keys_that_cannot_be_fetched_again_grow_too_old),
+    ];
+    thread::scope(|scope| {
+        for (name, test) in all {
+            let thread = thread::Builder::new().name(name.to_owned());
+            thread.spawn_scoped(scope, test).expect("a thread");
+        }
+    });
+}
+
 fn a_rotation_refuses_no_request() {
     let (name, old, new) = ("https://idp.test", Key::new("old"), Key::new("new"));
     let provider = provider("/early", &[&old]);
@@ -69,7 +89,6 @@ fn a_rotation_refuses_no_request() {
 
 /// A fetch that began before a request may not have the key that the request's token was signed
 /// with meanwhile.
-#[test]
 fn a_fetch_that_began_before_the_request_settles_nothing() {
     let (name, old, new) = ("https://idp.test", Key::new("old"), Key::new("new"));
     let provider = provider("/keys", &[&old]);
@@ -89,16 +108,10 @@ fn a_fetch_that_began_before_the_request_settles_nothing() {
     assert!(!with_new.answered_within(Duration::from_millis(50)));
     provider.release();
     assert_eq!(with_old.response().expect("an answer").status, 200);
-    assert_eq!(with_new.response().expect("an answer").status, 503, "not 401: no fetch has looked for it");
-    let served = wait::until_within(NEXT_FETCH, "the new key", || {
-        let answer = site.get("orders", &token(&new, name));
-        (answer != unavailable()).then_some(answer)
-    });
-    assert_eq!(served.expect("an answer").status, 200);
+    assert!(!with_new.answered_within(Duration::from_millis(500)), "no fetch has looked for its key yet");
     site.assert_unharmed();
 }
 
-#[test]
 fn made_up_key_ids_bring_few_fetches() {
     let (name, key) = ("https://idp.test", Key::new("one"));
     let provider = provider("/keys", &[&key]);
@@ -112,6 +125,11 @@ fn made_up_key_ids_bring_few_fetches() {
         let request = Request::get("/v2/topology").bearer(made_up(number));
         (Exchange::open(site.addr("orders"), &request).expect("a connection"), request.id().to_owned())
     };
+    // A key that is there is not looked for again, whatever the token wants with it.
+    let other = Key::of("ES256", "one").expect("a key");
+    assert_eq!(site.get("orders", &token(&other, name)), outcome(401, "algorithm_refused"));
+    assert_eq!(site.get("orders", &token(&Key::new("one"), name)), outcome(401, "signature_invalid"));
+
     let flood: Vec<_> = (0..200).map(ask).collect();
     let (_, time) = timed(|| site.serves("an honest request in the flood", "orders", &token(&key, name)));
     assert!(time < PATIENCE, "{time:?}");
@@ -131,7 +149,6 @@ fn made_up_key_ids_bring_few_fetches() {
     site.assert_unharmed();
 }
 
-#[test]
 fn a_removed_key_ends_its_tokens() {
     let (ours, theirs) = ("https://ours.test", "https://theirs.test");
     let [stays, goes, other] = ["stays", "goes", "other"].map(Key::new);
@@ -147,60 +164,78 @@ fn a_removed_key_ends_its_tokens() {
     let gone = token(&goes, ours);
     site.serves("the key that goes", "orders", &gone);
     provider.answer("/ours", Answer::keys(&[&stays]));
-    let refused = wait::until_within(NEXT_FETCH, "the end of the token", || {
+    let mut refused = wait::until_within(NEXT_FETCH, "the end of the token", || {
         kept.iter().for_each(|token| site.serves("a key that stays", "orders", token));
-        let answer = site.get("orders", &gone);
-        (answer.status != 200).then_some(answer)
-    });
-    let refused = refused.expect("a refusal");
-    assert!(refused == unavailable() || refused == outcome(401, "key_unknown"), "{refused:?}");
+        let request = Request::get("/v2/topology").bearer(&gone);
+        let mut exchange = Exchange::open(site.addr("orders"), &request).expect("a connection");
+        if !exchange.answered_within(Duration::from_secs(1)) {
+            return Some((exchange, request));
+        }
+        assert_eq!(exchange.response().expect("an answer").status, 200);
+        None
+    })
+    .expect("a token that is not served from memory");
     assert!(provider.fetches("/ours") > VMS);
     kept.iter().for_each(|token| site.serves("a key that stays", "orders", token));
-    assert_ne!(site.get("orders", &gone).status, 200, "it stays refused");
+    let answer = site.outcome(refused.1.id(), refused.0.response().expect("an answer").status);
+    assert!(answer == unavailable() || answer == outcome(401, "key_unknown"), "{answer:?}");
     site.assert_unharmed();
 }
 
-#[test]
 fn keys_that_cannot_be_fetched_again_grow_too_old() {
     let name = "https://idp.test";
     let [ours, inline] = ["remote", "inline"].map(Key::new);
+    let targets = ["/keys", "/both"];
     let provider = provider("/keys", &[&ours]);
+    let answer_all = |answer: Answer| targets.iter().for_each(|target| provider.answer(target, answer.clone()));
+    answer_all(Answer::keys(&[&ours]));
+    provider.hold();
     let often = json!({"refresh": "10s", "maxStale": "10s"});
+    let inline_keys = json!({"keys": [inline.jwk()]});
     let mut both = remote(name, "/both", often.clone());
-    both["jwks"]["inline"] = json!({"keys": [inline.jwk()]});
-    let inline_only = issuer("https://inline.test", json!({"inline": {"keys": [inline.jwk()]}}));
+    both["jwks"]["inline"] = inline_keys.clone();
+    let other = "https://inline.test";
     let site = Sketch::new()
         .cluster("idp", provider.addr())
-        .plugin("orders", &[remote(name, "/keys", often), inline_only])
+        .plugin("orders", &[remote(name, "/keys", often), issuer(other, json!({"inline": inline_keys}))])
         .plugin("both", &[both])
         .start();
 
-    // Inline keys need no others.
-    let (_, time) = timed(|| site.serves("an inline key", "both", &token(&inline, name)));
-    assert!(time < PATIENCE / 2, "{time:?}");
-    provider.answer("/both", Answer::keys(&[&ours]));
-    site.await_keys("orders", 1);
-    site.await_keys("both", 1);
-    let (cached, fixed) = (token(&ours, name), token(&inline, "https://inline.test"));
-    for target in ["/keys", "/both"] {
-        provider.answer(target, Answer::hang_up());
-    }
+    // Inline keys need no others, now or later.
+    let inline_served = || {
+        let (_, time) = timed(|| {
+            site.serves("an inline key", "both", &token(&inline, name));
+            site.serves("an inline key", "orders", &token(&inline, other));
+        });
+        assert!(time < PATIENCE / 2, "{time:?}");
+    };
+    inline_served();
+    provider.release();
+    let cached = token(&ours, name);
     for plugin in ["orders", "both"] {
+        site.await_keys(plugin, 1);
         site.serves("good keys", plugin, &cached);
     }
-    let refused = wait::until_within(NEXT_FETCH, "the end of the keys", || {
-        site.serves("an inline key", "orders", &fixed);
-        site.serves("an inline key", "both", &token(&inline, name));
-        let answer = site.get("orders", &cached);
-        (answer.status != 200).then_some(answer)
+    answer_all(Answer::hang_up());
+    // Cached or not, it is served no longer: the request is kept waiting for keys.
+    let [mut first, mut second] = ["orders", "both"].map(|plugin| {
+        wait::until_within(NEXT_FETCH, "the end of the keys", || {
+            inline_served();
+            let request = Request::get("/v2/topology").bearer(&cached);
+            let mut exchange = Exchange::open(site.addr(plugin), &request).expect("a connection");
+            if !exchange.answered_within(Duration::from_millis(500)) {
+                return Some(exchange);
+            }
+            assert_eq!(exchange.response().expect("an answer").status, 200, "{plugin}");
+            None
+        })
+        .expect("a token that is served no longer")
     });
-    assert_eq!(refused.expect("a refusal"), unavailable());
-    let last = provider.last_fetch("/keys").expect("a fetch");
-    assert!(last.elapsed() < NEXT_FETCH && site.fetched("orders").1 > 0, "it has been tried");
-
-    for target in ["/keys", "/both"] {
-        provider.answer(target, Answer::keys(&[&ours]));
-    }
+    assert!(site.fetched("orders").1 > 0, "it has been tried");
+    assert_eq!(first.response().expect("an answer").status, 503);
+    assert_eq!(second.response().expect("an answer").status, 503);
+    inline_served();
+    answer_all(Answer::keys(&[&ours]));
     for plugin in ["orders", "both"] {
         let served = wait::until_within(NEXT_FETCH, "the keys' return", || {
             let answer = site.get(plugin, &cached);

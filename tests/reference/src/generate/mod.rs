@@ -20,7 +20,9 @@ const TENANTS: &[&str] = &["<default>", "acme", "globex", "Acme"];
 /// Ids of resources.
 const IDS: &[&str] =
     &["p", "q", "P", "pp", "p*", "*p", "**", "p.q", "p q", "<default>", "acme", "alice", "ops", "r1", "ünal", "12"];
-/// Keys, good and bad.
+/// Keys that grants name. No cluster has another form of them.
+const GRANTED_KEYS: &[&str] = &["12", "2251799813685249", "7"];
+/// Keys that requests name, good and bad.
 const KEYS: &[&str] =
     &["12", "2251799813685249", "7", "0", "12", "007", "+12", "-12", "00", "12x", "x", "1.0", "1e1", "٣", "12 "];
 
@@ -33,6 +35,7 @@ pub struct World {
     pub policy: Value,
     /// Operations that many grants and requests are about.
     focus: Vec<&'static Operation>,
+    base: &'static str,
     dice: Dice,
 }
 
@@ -42,34 +45,36 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let v2: Vec<&'static Operation> = OPERATIONS.iter().filter(|o| o.surface == "v2").collect();
-        let special: Vec<&'static Operation> = v2.iter().copied().filter(|o| is_special(o)).collect();
-        let mut focus: Vec<_> = (0..4).map(|_| dice.pick(&v2)).collect();
-        focus.extend((0..3).map(|_| dice.pick(&special)));
-        let configuration = configuration(&mut dice, &focus);
+        let some = |fits: fn(&Operation) -> bool| v2.iter().copied().filter(|o| fits(o)).collect::<Vec<_>>();
+        let (joined, with_body) = (some(has_joined_grants), some(|o| o.looks_at_body()));
+        let mut focus: Vec<_> = (0..3).map(|_| dice.pick(&v2)).collect();
+        focus.extend([dice.pick(&joined), dice.pick(&joined), dice.pick(&with_body), dice.pick(&with_body)]);
+        let base = dice.pick(&["", "", "", "/engine", "/a/b"]);
+        let configuration = configuration(&mut dice, &focus, base);
         let policy = policy::policy(&mut dice, &focus);
-        Self { configuration, policy, focus, dice }
+        Self { configuration, policy, focus, base, dice }
     }
 
     /// The next request.
     pub fn request(&mut self) -> (Caller, Call) {
-        let operation = if self.dice.chance(75) {
-            self.dice.pick(&self.focus)
-        } else {
-            &OPERATIONS[self.dice.below(OPERATIONS.len())]
-        };
-        let operation = if operation.surface == "v2" { operation } else { self.focus[0] };
-        (request::caller(&mut self.dice), request::call(&mut self.dice, operation))
+        let any = &OPERATIONS[self.dice.below(OPERATIONS.len())];
+        let is_any = self.dice.chance(20) && any.surface == "v2";
+        let operation = if is_any { any } else { self.dice.pick(&self.focus) };
+        let denied = &self.configuration["unresolved"]["operations"]["activateJobs"];
+        let may_lack = operation.id != "activateJobs" || denied != "deny";
+        let caller = request::caller(&mut self.dice);
+        let mut call = request::call(&mut self.dice, operation, may_lack);
+        call.path = format!("{}{}", self.base, call.path);
+        (caller, call)
     }
 }
 
-/// Whether an operation has more to it than one grant on a key, a filter or `*`.
-fn is_special(operation: &Operation) -> bool {
+/// Whether an operation asks for more than one grant, or for one under a condition.
+fn has_joined_grants(operation: &Operation) -> bool {
     operation.mode != "single" && operation.mode != "none"
-        || operation.tenant.as_deref().is_some_and(|tenant| tenant != "key" && tenant != "filter")
-        || operation.alternatives.iter().any(|a| a.id.contains(':') || a.when.is_some())
 }
 
-fn configuration(dice: &mut Dice, focus: &[&'static Operation]) -> Map<String, Value> {
+fn configuration(dice: &mut Dice, focus: &[&'static Operation], base: &str) -> Map<String, Value> {
     let mut unresolved = Map::new();
     for operation in focus {
         if dice.chance(15) {
@@ -77,7 +82,7 @@ fn configuration(dice: &mut Dice, focus: &[&'static Operation]) -> Map<String, V
         }
     }
     let value = json!({
-        "api": { "version": dice.pick(&["8.8", "8.9", "8.10", "8.10", "8.10"]), "multiTenancy": dice.chance(40) },
+        "api": { "version": dice.pick(&["8.8", "8.9", "8.10", "8.10", "8.10"]), "multiTenancy": dice.chance(40), "basePath": format!("{base}/") },
         "searches": dice.pick(&["forward", "deny"]),
         "unresolved": { "default": dice.pick(&["defer", "defer", "defer", "deny"]), "operations": unresolved },
         "body": { "maxBytes": dice.pick(&[60, 300, 4096, 4096, 4096]) },

@@ -1,6 +1,6 @@
 //! Random policies.
 
-use super::{IDS, KEYS, NAMES, RULES, TENANTS};
+use super::{GRANTED_KEYS, IDS, NAMES, RULES, TENANTS};
 use crate::catalogue::{Operation, RESOURCES};
 use crate::dice::Dice;
 use serde_json::{Value, json};
@@ -11,16 +11,15 @@ const CLAIMS: &[&str] = &["dept", "a.b", "$.a.b", "$['x.y']", "teams", "a.teams"
 pub const VALUES: &[&str] = &["ops", "hr", "true", "1"];
 
 pub fn policy(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
-    let count = dice.below(80);
+    let count = if dice.chance(10) { dice.below(10) } else { 20 + dice.below(100) };
     let grants: Vec<Value> = (0..count).map(|_| grant(dice, focus)).collect();
     let rules: Vec<Value> = dice
         .some(RULES, 60)
         .into_iter()
         .map(|id| json!({ "mappingRuleId": id, "claimName": dice.pick(CLAIMS), "claimValue": dice.pick(VALUES) }))
         .collect();
-    let rule_ids: Vec<&str> = rules.iter().filter_map(|rule| rule["mappingRuleId"].as_str()).collect();
     let named = |dice: &mut Dice, ids: &[&str], percent, name: &str, kinds: &[&str]| -> Vec<Value> {
-        dice.some(ids, percent).into_iter().map(|id| collective(dice, name, id, kinds, &rule_ids)).collect()
+        dice.some(ids, percent).into_iter().map(|id| collective(dice, name, id, kinds)).collect()
     };
     json!({
         "authorizations": grants,
@@ -31,12 +30,12 @@ pub fn policy(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
     })
 }
 
-/// A role, group or tenant. Its members need not exist, except for mapping rules.
-fn collective(dice: &mut Dice, name: &str, id: &str, kinds: &[&str], rules: &[&str]) -> Value {
+/// A role, group or tenant. Its members need not exist.
+fn collective(dice: &mut Dice, name: &str, id: &str, kinds: &[&str]) -> Value {
     let mut value = json!({ name: id });
     for kind in kinds {
         if dice.chance(60) {
-            let members = if *kind == "mappingRules" { dice.some(rules, 30) } else { dice.some(NAMES, 12) };
+            let members = if *kind == "mappingRules" { dice.some(RULES, 20) } else { dice.some(NAMES, 12) };
             value[*kind] = json!(members);
         }
     }
@@ -64,8 +63,10 @@ fn grant(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
     }
     let resource_type = if dice.chance(2) { "SPACESHIP" } else { resource_type };
     let owner_type = dice.pick(&["USER", "CLIENT", "GROUP", "ROLE", "MAPPING_RULE", "USER", "GROUP"]);
+    let owner_type = if dice.chance(1) { dice.pick(&["UNSPECIFIED", "user"]) } else { owner_type };
     let owner = match owner_type {
         "MAPPING_RULE" => dice.pick(RULES),
+        _ if dice.chance(50) => dice.pick(&NAMES[..5]),
         _ => dice.pick(NAMES),
     };
     let mut value = json!({
@@ -76,12 +77,13 @@ fn grant(dice: &mut Dice, focus: &[&'static Operation]) -> Value {
     });
     let property = if resource_type == "USER_TASK" { 35 } else { 3 };
     if dice.chance(property) {
-        value["resourcePropertyName"] = json!(dice.pick(&["assignee", "candidateUsers", "candidateGroups"]));
+        value["resourcePropertyName"] =
+            json!(dice.pick(&["assignee", "candidateUsers", "candidateGroups", "shoeSize", ""]));
     } else {
         let id = match dice.below(20) {
             0..=4 => "*",
             5 => "",
-            6..=8 => dice.pick(KEYS),
+            6..=8 => dice.pick(GRANTED_KEYS),
             _ => dice.pick(IDS),
         };
         value["resourceId"] = json!(id);
