@@ -29,6 +29,7 @@ up: wasm cli envoy
 
 test: wasm cli envoy
 	cargo test -p portcullis --features cli
+	cargo test -p portcullis-reference
 	cargo test -p portcullis-e2e
 
 check:

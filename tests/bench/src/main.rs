@@ -26,6 +26,8 @@ mod worker;
 
 use std::fs;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use portcullis_e2e::envoy::{self, Launch};
@@ -58,15 +60,20 @@ fn run(options: &Options) -> Result<()> {
         fs::write(file, "").with_context(|| format!("cannot write {}", file.display()))?;
     }
 
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed))?;
+
     let issuer = Issuer::new("https://login.example.com/realms/camunda", "orchestration-api")?;
+    let cases = Case::all(options, &issuer);
     let envoy = Launch::new(listeners::bootstrap(options, &issuer)?).start()?;
     let machine = Machine::look(&envoy)?;
-    let cases = Case::all(options, &issuer);
     cases::verify_listeners(&envoy, &cases, &issuer)?;
 
     let worker = Worker::find(envoy.pid())?;
-    let measured = rounds::measure(&envoy, &worker, cases, options)?;
+    let measured = rounds::measure(&envoy, &worker, cases, options, &stopped)?;
     cases::verify_caches(&envoy, &measured)?;
+    drop(envoy);
 
     let report = Report::new(machine, options, &measured);
     report.print();

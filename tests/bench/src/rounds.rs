@@ -3,8 +3,9 @@
 //! then lies close together.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use portcullis_e2e::envoy::Envoy;
 
 use crate::cases::Case;
@@ -26,8 +27,14 @@ pub struct Measured {
     pub waited: Vec<f64>,
 }
 
-/// Measures all cases, after one round that does not count.
-pub fn measure(envoy: &Envoy, worker: &Worker, cases: Vec<Case>, options: &Options) -> Result<Vec<Measured>> {
+/// Measures all cases, after one round that does not count, unless it is stopped.
+pub fn measure(
+    envoy: &Envoy,
+    worker: &Worker,
+    cases: Vec<Case>,
+    options: &Options,
+    stopped: &AtomicBool,
+) -> Result<Vec<Measured>> {
     let open = |case: &Case| Load::open(envoy.addr(&case.listener)?, case);
     let mut loads = cases.iter().map(open).collect::<Result<Vec<_>>>()?;
     let new = |case| Measured { case, sent: 0, micros: Vec::new(), waited: Vec::new() };
@@ -39,6 +46,7 @@ pub fn measure(envoy: &Envoy, worker: &Worker, cases: Vec<Case>, options: &Optio
         progress(round, options.rounds);
         random.shuffle(&mut order);
         for &number in &order {
+            ensure!(!stopped.load(Ordering::Relaxed), "interrupted");
             let (load, of) = (&mut loads[number], &mut measured[number]);
             let answered = load.run(options.slot).with_context(|| of.case.name.clone())?;
             let after = worker.times()?;

@@ -139,7 +139,7 @@ fn a_token_may_come_in_a_cookie_and_go_no_further() {
     assert_eq!(stage.send(&lines).status, 200);
     assert_eq!(stage.seen(&lines, "cookie"), ["a=1"]);
     for second in [
-        Request::get("/v2/topology").bearer(&token).header("cookie", format!("BearerToken={token}")),
+        Request::get("/v2/topology").bearer(token).header("cookie", format!("BearerToken={token}")),
         Request::get("/v2/topology").header("cookie", format!("BearerToken={token}; BearerToken={token}")),
         Request::get("/v2/topology").header("cookie", format!("BearerToken={token}; camunda-session=x")),
     ] {

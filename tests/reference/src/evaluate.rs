@@ -70,9 +70,8 @@ pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Ca
     let bodies = body::samples(operation, policy);
     let mut outcomes: Vec<Outcome> = bodies.iter().map(|body| by_grants(&asked(body))).collect();
     outcomes.dedup();
-    if outcomes.iter().all(|outcome| matches!(outcome, Outcome::Deny(_))) {
-        let is_elsewhere = outcomes.contains(&Outcome::Deny("resource_not_granted"));
-        return Outcome::Deny(if is_elsewhere { "resource_not_granted" } else { "permission_missing" });
+    if let [deny @ Outcome::Deny(_)] = outcomes.as_slice() {
+        return *deny;
     }
     // A body that cannot change the outcome is not read: neither is the tenant in it seen then, nor
     // that it is no JSON. A condition is read also where another alternative may do as well. A list
@@ -161,7 +160,8 @@ fn outcome(met: Met) -> Outcome {
     }
 }
 
-/// How well an alternative is met, its condition included; `None` where it does not count.
+/// How well an alternative is met, its condition included; `None` where it does not count. That a
+/// permission is held elsewhere is worth saying even then.
 fn under_condition(asked: &Asked<'_>, alternative: &Alternative) -> Option<Met> {
     let holds = match &alternative.when {
         None => Some(true),
@@ -169,7 +169,7 @@ fn under_condition(asked: &Asked<'_>, alternative: &Alternative) -> Option<Met> 
         Some(_) => None,
     };
     match holds {
-        Some(false) => None,
+        Some(false) => Some(met(asked, alternative)).filter(|met| *met == Met::Elsewhere),
         Some(true) => Some(met(asked, alternative)),
         None => Some(met(asked, alternative).min(Met::Perhaps)),
     }
