@@ -66,10 +66,10 @@ fn by_id(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal
     };
     match alternative.id {
         IdSource::Wildcard => elsewhere(),
+        // The cluster reads a key as a number, so `007` is the key 7, and no grant names it.
+        IdSource::Path(number) if route.is_odd_key(number) => or_property(Held::by(Reason::DeferredKey, some())),
         IdSource::Path(number) => match exactly(route.parameter(number)) {
             Some(grant) => Held::by(Reason::GrantedId, Some(grant)),
-            // The cluster reads a key as a number, so `007` is the key 7.
-            None if route.is_odd_key(number) => or_property(Held::by(Reason::DeferredKey, some())),
             None => or_property(elsewhere()),
         },
         IdSource::Literal(id) => match exactly(Some(id)) {

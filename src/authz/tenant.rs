@@ -25,17 +25,27 @@ pub(super) fn named<'a>(source: TenantSource, route: &'a Route<'_>, body: Body<'
         TenantSource::None => Named::NotConcerned,
         TenantSource::Key | TenantSource::Filter | TenantSource::Multipart => Named::Unknown,
         TenantSource::Path(number) => route.parameter(number).map_or(Named::Unknown, |t| Named::These(vec![t])),
-        TenantSource::BodyOne(name) | TenantSource::BodyMany(name) => match body {
-            Body::Unread => Named::Unread,
-            Body::Unknown => Named::Unclear,
-            Body::Read(members) => match members.get(name) {
-                Some(Member::Text(tenant)) => Named::These(vec![tenant]),
-                Some(Member::Texts(tenants)) if !tenants.is_empty() => {
-                    Named::These(tenants.iter().map(String::as_str).collect())
-                }
-                None | Some(Member::Texts(_)) => Named::Unknown,
-                Some(_) => Named::Unclear,
-            },
+        TenantSource::BodyOne(name) => in_body(body, name, |member| match member {
+            Member::Text(tenant) => Some(vec![tenant]),
+            _ => None,
+        }),
+        TenantSource::BodyMany(name) => in_body(body, name, |member| match member {
+            Member::Texts(tenants) => Some(tenants.iter().map(String::as_str).collect()),
+            _ => None,
+        }),
+    }
+}
+
+/// The tenants of a member that `read` takes in the form that the operation has for it.
+fn in_body<'a>(body: Body<'a>, name: &str, read: impl Fn(&'a Member) -> Option<Vec<&'a str>>) -> Named<'a> {
+    match body {
+        Body::Unread => Named::Unread,
+        Body::Unknown => Named::Unclear,
+        Body::Read(members) => match members.get(name).map(read) {
+            None => Named::Unknown,
+            Some(None) => Named::Unclear,
+            Some(Some(tenants)) if tenants.is_empty() => Named::Unknown,
+            Some(Some(tenants)) => Named::These(tenants),
         },
     }
 }

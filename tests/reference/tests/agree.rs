@@ -12,15 +12,10 @@ const SEED: u64 = 1;
 fn agree() {
     let report = run(SEED, PAIRS, 1, |_| ());
     if let Some(found) = report.disagreements.first() {
-        panic!(
-            "{} of {} differ. The engine says {}, the reference {}:\n{}\nagain: cargo run -p portcullis-reference -- --pairs {REQUESTS} --seed {}",
-            report.differ,
-            report.pairs,
-            found.engine,
-            found.reference,
-            found.suite(),
-            found.seed,
-        );
+        let again = format!("cargo run -p portcullis-reference -- --pairs {REQUESTS} --seed {}", found.seed);
+        let (engine, reference, suite) = (&found.engine, &found.reference, found.suite());
+        let differ = report.differ;
+        panic!("{differ} differ. The engine says {engine}, the reference {reference}:\n{suite}\nagain: {again}");
     }
     assert_eq!(report.pairs, PAIRS);
 

@@ -82,7 +82,11 @@ fn configuration(dice: &mut Dice, focus: &[&'static Operation], base: &str) -> M
         }
     }
     let value = json!({
-        "api": { "version": dice.pick(&["8.8", "8.9", "8.10", "8.10", "8.10"]), "multiTenancy": dice.chance(40), "basePath": format!("{base}/") },
+        "api": {
+            "version": dice.pick(&["8.8", "8.9", "8.10", "8.10", "8.10"]),
+            "multiTenancy": dice.chance(40),
+            "basePath": format!("{base}/"),
+        },
         "searches": dice.pick(&["forward", "deny"]),
         "unresolved": { "default": dice.pick(&["defer", "defer", "defer", "deny"]), "operations": unresolved },
         "body": { "maxBytes": dice.pick(&[60, 300, 4096, 4096, 4096]) },
