@@ -252,7 +252,7 @@ impl Asked<'_> {
     /// What the engine says where the path is this one.
     fn natively(&self, path: &str) -> Value {
         let request = CaseRequest { path: path.to_owned(), ..self.case.request.clone() };
-        suite::decide(&self.suite.plan, &self.case.caller, &request, now()).explain()
+        suite::decide(&self.suite.plan, &self.case.caller, &request, now()).log(false)
     }
 
     /// How what came of it differs from what the engine says, where it does.
