@@ -104,7 +104,7 @@ const ACCESS_LOG: &str = "access.log";
 /// Where Envoy's standard error goes.
 const LOG: &str = "envoy.log";
 /// How long a start may take on a busy machine.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 
 /// What became of pushed listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
