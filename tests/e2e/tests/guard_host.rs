@@ -14,7 +14,7 @@ use std::time::Duration;
 use broken::Copy;
 use portcullis_e2e::client::{Exchange, Request};
 use portcullis_e2e::envoy::{Envoy, Launch};
-use portcullis_e2e::gateway::{Gateway, Listener};
+use portcullis_e2e::gateway::Listener;
 use serde_json::{Map, json};
 use support::{CREATE, Fate, World, with_trailers};
 
@@ -48,29 +48,36 @@ fn call(world: &World, addr: SocketAddr, what: &str) -> Fate {
     fate
 }
 
-/// Makes all calls at all these listeners. A hostile one must have been stopped, unless it is among
-/// `holes`; of the honest ones, what is lost is returned. Envoy must refuse no listener but those
-/// in `refused`.
-fn losses(world: &World, envoy: &Envoy, listeners: &[String], refused: &[&str], holes: &[(&str, &str)]) -> Losses {
+/// Makes all calls at the listeners of a gate. A hostile one must have been stopped, unless it is
+/// among `holes`; of the honest ones, what is lost is returned. Envoy must have left out the
+/// listeners of `refused`, and no others.
+fn losses(
+    world: &World,
+    envoy: &Envoy,
+    gate: &str,
+    names: &[String],
+    refused: &[&str],
+    holes: &[(&str, &str)],
+) -> Losses {
     let losses = Mutex::new(Losses::new());
-    let ask = |listener: &String| {
-        let addr = envoy.addr(listener).ok();
-        assert_eq!(addr.is_none(), refused.contains(&listener.as_str()), "{listener}");
+    let ask = |name: &String| {
+        let addr = envoy.addr(&format!("{gate} {name}")).ok();
+        assert_eq!(addr.is_none(), refused.contains(&name.as_str()), "{gate} {name}");
         let Some(addr) = addr else { return };
         for what in HOSTILE {
             let fate = call(world, addr, what);
-            let hole = holes.contains(&(listener, what));
-            assert_eq!(fate.complete, hole, "{listener}: {what} {fate:?}");
-            assert!(hole || fate.status.is_none_or(|status| status >= 400), "{listener}: {what} {fate:?}");
+            let hole = holes.contains(&(name, what));
+            assert_eq!(fate.complete, hole, "{gate} {name}: {what} {fate:?}");
+            assert!(hole || fate.status.is_none_or(|status| status >= 400), "{gate} {name}: {what} {fate:?}");
         }
         for what in HONEST {
             if !call(world, addr, what).passed() {
-                losses.lock().expect("no panic").entry(listener.clone()).or_default().insert(what);
+                losses.lock().expect("no panic").entry(name.clone()).or_default().insert(what);
             }
         }
     };
     thread::scope(|scope| {
-        for some in listeners.chunks(listeners.len().div_ceil(8)) {
+        for some in names.chunks(names.len().div_ceil(8)) {
             scope.spawn(|| some.iter().for_each(ask));
         }
     });
@@ -104,9 +111,21 @@ fn interface() -> Vec<String> {
     all
 }
 
-/// Envoy with these listeners; it leaves out those that it refuses.
-fn start(gateway: Gateway) -> Envoy {
+/// Envoy with both gates for each of these, in a shape of its own; it leaves out the listeners that
+/// it refuses. One beside them is whole.
+fn start(world: &World, names: &[String], shape: impl Fn(Listener, &str) -> Listener) -> Envoy {
+    let whole = |listener| with_trailers(world.guarded(listener));
+    let gateway = names.iter().fold(world.gateway().listener("whole listener", whole), |gateway, name| {
+        gateway
+            .listener(&format!("hold {name}"), |l| shape(with_trailers(world.guarded(l)), name))
+            .listener(&format!("stream {name}"), |l| shape(with_trailers(world.streaming(l)), name))
+    });
     Launch::new(gateway.build()).dynamic_listeners().start().expect("Envoy")
+}
+
+/// The worker is alive, and guards.
+fn alive(world: &World, envoy: &Envoy) {
+    assert_eq!(losses(world, envoy, "whole", &["listener".to_owned()], &[], &[]), Losses::new());
 }
 
 /// Without these, nothing can be judged: the configuration or the headers cannot be read, there is
@@ -123,76 +142,59 @@ const NEEDED: [&str; 7] = [
 /// Without this, Envoy refuses the configuration.
 const REFUSED: [&str; 1] = ["proxy_on_context_create"];
 
-/// In `hold`, a request goes on when the filter says so, and only then: no function of the host is
-/// such that its loss opens the gate. Without `proxy_call_foreign_function` the module checks
-/// signatures itself; without `proxy_send_local_response` it closes the connection; the rest is
-/// for metrics, logs and things that it does not do.
+/// Each function of the host and each callback withheld by Envoy's configuration, from the start.
 #[test]
-fn hold_survives_any_loss() {
+fn no_loss_of_a_function_opens_a_gate() {
     let (world, all) = (World::new(), interface());
-    let shape = |l| with_trailers(world.guarded(l));
-    let gateway = all.iter().fold(world.gateway(), |g, name| g.listener(name, |l| withhold(shape(l), &all, name)));
-    let envoy = start(gateway.listener("healthy", shape));
-    let expected = expected(&[
+    let envoy = start(&world, &all, |listener, name| withhold(listener, &all, name));
+
+    // In `hold`, a request goes on when the filter says so, and only then. Without
+    // `proxy_call_foreign_function` the module checks signatures itself, without
+    // `proxy_send_local_response` it closes the connection; what is not listed here is for metrics
+    // and logs, or nothing that the filter uses.
+    let hold = expected(&[
         (&NEEDED, &HONEST),
         (&["proxy_on_request_body"], &["invoice", "invoice, trailers"]),
         (&["proxy_on_request_trailers"], &["invoice, trailers"]),
         (&["proxy_remove_header_map_value"], &["own header"]),
     ]);
-    assert_eq!(losses(&world, &envoy, &all, &REFUSED, &[]), expected);
-    assert_eq!(losses(&world, &envoy, &["healthy".to_owned()], &[], &[]), Losses::new());
-}
+    assert_eq!(losses(&world, &envoy, "hold", &all, &REFUSED, &[]), hold);
 
-/// In `stream`, the headers go on before the verdict. Nobody else then waits for the filter, so a
-/// host that is told not to show it the body, or the trailers that end one, forwards what it would
-/// have refused: these two must never be withheld. The same holds for no other function.
-#[test]
-fn stream_survives_any_loss_but_that_of_the_body() {
-    let (world, all) = (World::new(), interface());
-    let shape = |l| with_trailers(world.streaming(l));
-    let gateway = all.iter().fold(world.gateway(), |g, name| g.listener(name, |l| withhold(shape(l), &all, name)));
-    let envoy = start(gateway.listener("healthy", shape));
+    // In `stream`, the headers go on before the verdict, and nobody else then waits for the filter.
+    // A host that is told not to show it the body, or the trailers that end one, forwards what it
+    // would have refused: these two must never be withheld. The same holds for no other function.
     let holes = [("proxy_on_request_body", "payroll"), ("proxy_on_request_trailers", "payroll, trailers")];
-    let expected = expected(&[
+    let stream = expected(&[
         (&NEEDED, &HONEST),
         (&["proxy_on_request_body"], &["invoice, trailers"]),
         (&["proxy_remove_header_map_value"], &["own header"]),
     ]);
-    assert_eq!(losses(&world, &envoy, &all, &REFUSED, &holes), expected);
-    assert_eq!(losses(&world, &envoy, &["healthy".to_owned()], &[], &[]), Losses::new());
+    assert_eq!(losses(&world, &envoy, "stream", &all, &REFUSED, &holes), stream);
+    alive(&world, &envoy);
 }
 
 /// All is well while the plugin is configured; from a VM's first request on, one function fails.
 #[test]
 fn a_host_that_fails_after_configuration_opens_nothing() {
-    let world = World::new();
-    let names: Vec<String> = Copy::new().imports();
+    let (world, names) = (World::new(), Copy::new().imports());
     let module = Copy::new().abandoned_after_configuration().save();
-    let abandon = |listener: Listener, number: usize| {
-        with_trailers(listener).module(&module).edit_filter(|filter| {
+    let envoy = start(&world, &names, |listener, name| {
+        let number = names.iter().position(|n| n == name).expect("a number");
+        listener.module(&module).edit_filter(|filter| {
             filter["vm_config"]["configuration"] = json!({
                 "@type": "type.googleapis.com/google.protobuf.StringValue", "value": "x".repeat(number),
             });
         })
-    };
-    let gateway = names.iter().enumerate().fold(world.gateway(), |gateway, (number, name)| {
-        gateway
-            .listener(&format!("hold {name}"), |l| abandon(world.guarded(l), number))
-            .listener(&format!("stream {name}"), |l| abandon(world.streaming(l), number))
     });
-    let envoy = start(gateway.listener("healthy", |l| with_trailers(world.guarded(l))));
+    let expected = expected(&[
+        (&["proxy_get_current_time_nanoseconds", "proxy_get_header_map_pairs", "proxy_set_property"], &HONEST),
+        (&["proxy_get_buffer_bytes"], &["invoice", "invoice, trailers"]),
+        (&["proxy_remove_header_map_value"], &["own header"]),
+    ]);
     for gate in ["hold", "stream"] {
-        let listeners: Vec<String> = names.iter().map(|name| format!("{gate} {name}")).collect();
-        let named = |name: &str| format!("{gate} {name}");
-        let all = ["proxy_get_current_time_nanoseconds", "proxy_get_header_map_pairs", "proxy_set_property"].map(named);
-        let expected = expected(&[
-            (&all.each_ref().map(String::as_str), &HONEST),
-            (&[&named("proxy_get_buffer_bytes")], &["invoice", "invoice, trailers"]),
-            (&[&named("proxy_remove_header_map_value")], &["own header"]),
-        ]);
-        assert_eq!(losses(&world, &envoy, &listeners, &[], &[]), expected);
+        assert_eq!(losses(&world, &envoy, gate, &names, &[], &[]), expected, "{gate}");
     }
-    assert_eq!(losses(&world, &envoy, &["healthy".to_owned()], &[], &[]), Losses::new());
+    alive(&world, &envoy);
 }
 
 /// Where the host lets the filter neither answer nor close, a refused request stays where it is,
@@ -202,11 +204,10 @@ fn a_request_that_cannot_be_answered_stays_stopped() {
     let world = World::new();
     let mut names = interface();
     names.retain(|name| name != "proxy_close_stream");
-    let mute = |listener| withhold(listener, &names, "proxy_send_local_response");
-    let gateway = world.gateway().listener("hold", |l| mute(world.guarded(l)));
-    let envoy = start(gateway.listener("stream", |l| mute(world.streaming(l))));
+    let mute = |listener: Listener, name: &str| withhold(listener, &names, name);
+    let envoy = start(&world, &["proxy_send_local_response".to_owned()], mute);
     for gate in ["hold", "stream"] {
-        let addr = envoy.addr(gate).expect("an address");
+        let addr = envoy.addr(&format!("{gate} proxy_send_local_response")).expect("an address");
         let refused = [world.ask("ada, forged"), world.create("dora", "payroll"), Request::get("/v2/topology")];
         let mut stuck: Vec<Exchange> = refused.iter().map(|r| Exchange::open(addr, r).expect("a connection")).collect();
         for _ in 0..5 {
