@@ -5,15 +5,20 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 MODULE := target/portcullis.wasm
 ENVOY ?= $(CURDIR)/target/envoy/bin/envoy
 export ENVOY
+# Further Envoys that the module is tried in; kept outside the tree, they are large.
+ENVOY_MATRIX := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/portcullis
 export PORTCULLIS := $(abspath $(TARGET))/release/portcullis
 
-.PHONY: help demo up test check audit bench wasm cli envoy fmt clean
+.PHONY: help demo up test test-matrix shipped check audit bench wasm cli envoy fmt clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    a dozen calls through a real Envoy, and what became of them (POLICY=file for your own policy)'
 	@echo 'make up      the same Envoy left running, with curl lines to try (PORT=n for a fixed port)'
 	@echo 'make test    every test: engine, command line, real Envoy'
+	@echo 'make test-matrix   the corpus and the shipped configurations in each Envoy of $(ENVOY_MATRIX)'
+	@echo 'make shipped       write anew what in envoy/ is made of other files'
 	@echo 'make check   formatting, lints, dependencies (needs cargo-deny)'
 	@echo 'make audit   known vulnerabilities in dependencies (needs cargo-deny and the network)'
 	@echo 'make bench   cost per request beside Envoy'"'"'s own filters'
@@ -31,6 +36,16 @@ test: wasm cli envoy
 	cargo test -p portcullis --features cli
 	cargo test -p portcullis-reference
 	cargo test -p portcullis-e2e
+
+test-matrix: wasm cli
+	@for version in $(ENVOY_MATRIX); do \
+		echo "Envoy $$version"; \
+		[ -x "$(CACHE)/envoy-$$version/bin/envoy" ] || sh envoy/fetch.sh "$$version" "$(CACHE)/envoy-$$version" || exit 2; \
+		ENVOY="$(CACHE)/envoy-$$version/bin/envoy" cargo test -p portcullis-e2e --test corpus --test shipped || exit 1; \
+	done
+
+shipped:
+	UPDATE=1 cargo test -p portcullis-e2e --test shipped the_dynamic
 
 check:
 	cargo fmt --check

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::access::AccessLine;
 use crate::client::{self, Request};
-use crate::{wait, workspace};
+use crate::{gateway, wait, workspace};
 
 /// An Envoy to be started: its configuration and how to run it.
 #[derive(Debug)]
@@ -25,13 +25,14 @@ pub struct Launch {
     concurrency: u32,
     drain_seconds: u32,
     dynamic: bool,
+    discovered: bool,
 }
 
 impl Launch {
     /// An Envoy with that bootstrap configuration and one worker. Ports given as 0 are free ones:
     /// [`Envoy::addr`] knows which.
     pub fn new(config: Value) -> Self {
-        Self { config, arguments: Vec::new(), concurrency: 1, drain_seconds: 600, dynamic: false }
+        Self { config, arguments: Vec::new(), concurrency: 1, drain_seconds: 600, dynamic: false, discovered: false }
     }
 
     /// So many workers.
@@ -49,6 +50,12 @@ impl Launch {
         Self { dynamic: true, ..self }
     }
 
+    /// Serves our filter's configuration from a watched file, so that [`Envoy::push_filter`] can
+    /// change it; for one listener.
+    pub fn discovered_filter(self) -> Self {
+        Self { discovered: true, ..self }
+    }
+
     /// A further command line argument, such as `--component-log-level`, `wasm:debug`.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
@@ -60,6 +67,12 @@ impl Launch {
         let binary = binary()?;
         let dir = tempfile::Builder::new().prefix("portcullis-e2e-").tempdir()?;
         let version = AtomicU64::new(0);
+        if self.discovered {
+            let folder = dir.path().join("ecds");
+            fs::create_dir(&folder)?;
+            let filter = gateway::discover(&mut self.config, &folder);
+            write_resources(&folder.join(FILTER), &[filter], &version)?;
+        }
         if self.dynamic {
             let folder = dir.path().join("lds");
             fs::create_dir(&folder)?;
@@ -71,7 +84,9 @@ impl Launch {
             self.config["dynamic_resources"] = json!({
                 "lds_config": {"path_config_source": source, "resource_api_version": "V3"},
             });
-            self.config["node"] = json!({"id": "portcullis-e2e", "cluster": "portcullis-e2e"});
+        }
+        if self.dynamic {
+            self.config["node"] = json!({"id": "envoy", "cluster": "envoy"});
         }
         let config = dir.path().join("envoy.json");
         fs::write(&config, serde_json::to_vec_pretty(&self.config)?)?;
@@ -103,6 +118,8 @@ impl Launch {
 const ACCESS_LOG: &str = "access.log";
 /// Where Envoy's standard error goes.
 const LOG: &str = "envoy.log";
+/// Where the filter's configuration stands, as in the shipped files.
+const FILTER: &str = "filter.yaml";
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(60);
 
@@ -205,25 +222,41 @@ impl Envoy {
     /// to them. For an Envoy started with [`Launch::dynamic_listeners`]. Workers take accepted ones
     /// over a moment later.
     pub fn push_listeners(&self, listeners: &Value) -> Result<Pushed> {
-        let before = self.updates()?;
+        let updates = || self.updates("listener_manager.lds.update_");
+        let before = updates()?;
         write_listeners(&self.dir.path().join("lds"), listeners, &self.version)?;
-        wait::until("Envoy's verdict on the pushed listeners", || {
-            let after = self.updates().ok()?;
-            if after.1 > before.1 {
-                Some(Pushed::Rejected)
-            } else if after.0 > before.0 {
-                Some(Pushed::Accepted)
-            } else {
-                None
-            }
-        })
+        verdict(&before, updates)
     }
 
-    /// How many pushes have been accepted and refused.
-    fn updates(&self) -> Result<(u64, u64)> {
-        let stats = self.stats("^listener_manager%5C.lds%5C.update_")?;
-        let count = |name| stats.get(&format!("listener_manager.lds.update_{name}")).unwrap_or(&0);
-        Ok((*count("success"), count("rejected") + count("failure")))
+    /// Puts this typed configuration in place of our filter's, and waits for what Envoy says to it.
+    /// For an Envoy started with [`Launch::discovered_filter`].
+    pub fn push_filter(&self, config: &Value) -> Result<Pushed> {
+        let resource = json!({
+            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            "name": "portcullis", "typed_config": config,
+        });
+        self.push_filter_file(resources(&[resource], &self.version))
+    }
+
+    /// Puts these bytes in place of the file that our filter's configuration is read from.
+    pub fn push_filter_file(&self, bytes: impl AsRef<[u8]>) -> Result<Pushed> {
+        let updates = || self.updates("extension_config_discovery.http_filter.portcullis.update_");
+        let before = updates()?;
+        replace(&self.filter_file(), bytes)?;
+        verdict(&before, updates)
+    }
+
+    /// The file that our filter's configuration is read from.
+    pub fn filter_file(&self) -> PathBuf {
+        self.dir.path().join("ecds").join(FILTER)
+    }
+
+    /// How many updates of that kind have been accepted and refused.
+    fn updates(&self, prefix: &str) -> Result<(u64, u64)> {
+        let stats = self.stats(&prefix.replace('.', "%5C."))?;
+        let count =
+            |name: &str| -> u64 { stats.iter().filter(|(n, _)| n.ends_with(name)).map(|(_, count)| count).sum() };
+        Ok((count("update_success"), count("update_rejected") + count("update_failure")))
     }
 
     fn exit_status(&self) -> Option<std::process::ExitStatus> {
@@ -259,6 +292,18 @@ impl Drop for Envoy {
     }
 }
 
+/// Has Envoy check a bootstrap configuration without starting; its log where it refuses.
+pub fn validate(config: &Value) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("envoy.json");
+    fs::write(&file, config.to_string())?;
+    let checked = Command::new(binary()?).args(["--mode", "validate", "--config-path"]).arg(&file).output()?;
+    if !checked.status.success() {
+        bail!("Envoy refuses the configuration:\n{}", String::from_utf8_lossy(&checked.stderr));
+    }
+    Ok(())
+}
+
 /// The Envoy to run: what `ENVOY` names, else the one that `make envoy` installs.
 pub fn binary() -> Result<PathBuf> {
     let named = std::env::var_os("ENVOY").map(PathBuf::from);
@@ -276,22 +321,45 @@ fn beside(script: &Path) -> Option<PathBuf> {
     pythons.flatten().map(inside).find(|binary| binary.is_file())
 }
 
-/// Writes what Envoy's file subscription reads, whole or not at all.
+/// What has become of an update, once its counters have changed.
+fn verdict(before: &(u64, u64), updates: impl Fn() -> Result<(u64, u64)>) -> Result<Pushed> {
+    wait::until("Envoy's verdict on what was pushed", || {
+        let after = updates().ok()?;
+        if after.1 > before.1 {
+            Some(Pushed::Rejected)
+        } else if after.0 > before.0 {
+            Some(Pushed::Accepted)
+        } else {
+            None
+        }
+    })
+}
+
 fn write_listeners(folder: &Path, listeners: &Value, version: &AtomicU64) -> Result<()> {
-    let resources: Vec<Value> = listeners
-        .as_array()
-        .context("listeners are an array")?
-        .iter()
-        .map(|listener| {
-            let mut listener = listener.clone();
-            listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
-            listener
-        })
-        .collect();
+    let typed = |listener: &Value| {
+        let mut listener = listener.clone();
+        listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+        listener
+    };
+    let resources: Vec<Value> = listeners.as_array().context("listeners are an array")?.iter().map(typed).collect();
+    write_resources(&folder.join("listeners.json"), &resources, version)
+}
+
+/// Writes what Envoy's file subscription reads.
+fn write_resources(file: &Path, resources: &[Value], version: &AtomicU64) -> Result<()> {
+    replace(file, self::resources(resources, version))
+}
+
+/// A discovery response of the next version.
+fn resources(resources: &[Value], version: &AtomicU64) -> String {
     let version = version.fetch_add(1, Ordering::SeqCst).to_string();
-    let file = folder.join("listeners.json");
-    let fresh = folder.join("listeners.fresh");
-    fs::write(&fresh, json!({"version_info": version, "resources": resources}).to_string())?;
+    json!({"version_info": version, "resources": resources}).to_string()
+}
+
+/// Puts bytes in a file's place, whole or not at all.
+fn replace(file: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
+    let fresh = file.with_extension("fresh");
+    fs::write(&fresh, bytes)?;
     Ok(fs::rename(fresh, file)?)
 }
 

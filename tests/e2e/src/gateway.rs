@@ -28,7 +28,12 @@ impl Gateway {
     /// The shipped configuration before that upstream, on free loopback ports, with the module that
     /// `make wasm` leaves. It has no listener yet.
     pub fn new(upstream: SocketAddr) -> Result<Self> {
-        let mut bootstrap = shipped()?;
+        Self::of("envoy.yaml", upstream)
+    }
+
+    /// The same of another shipped file that has one listener and the cluster first.
+    pub fn of(file: &str, upstream: SocketAddr) -> Result<Self> {
+        let mut bootstrap = shipped(file)?;
         bootstrap["admin"]["address"] = socket_address(SocketAddr::from(([127, 0, 0, 1], 0)));
         let endpoint = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0";
         *at(&mut bootstrap, &format!("{endpoint}/endpoint/address")) = socket_address(upstream);
@@ -49,6 +54,13 @@ impl Gateway {
     pub fn edit(mut self, edit: impl FnOnce(&mut Value)) -> Self {
         edit(&mut self.bootstrap);
         self
+    }
+
+    /// The typed configuration of our filter in the first listener, for
+    /// [`crate::envoy::Envoy::push_filter`].
+    pub fn filter(&self) -> Value {
+        let mut listener = self.listeners.first().expect("a listener").clone();
+        listener.http_filter(FILTER)["typed_config"].clone()
     }
 
     /// The listeners alone, for [`crate::envoy::Envoy::push_listeners`].
@@ -233,11 +245,29 @@ impl Listener {
     }
 }
 
-/// The shipped configuration, as it is in the repository.
-pub fn shipped() -> Result<Value> {
-    let file = workspace().join("envoy/envoy.yaml");
+/// A file of `envoy/`, as it is in the repository.
+pub fn shipped(file: &str) -> Result<Value> {
+    let file = workspace().join("envoy").join(file);
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_saphyr::from_str(&text).with_context(|| format!("{} is not YAML", file.display()))
+}
+
+/// Takes our filter's configuration out of a bootstrap configuration with one listener, and has it
+/// read from a file in that folder instead: what has to stand in the file.
+pub fn discover(bootstrap: &mut Value, folder: &Path) -> Value {
+    bootstrap["node"] = json!({"id": "envoy", "cluster": "envoy"});
+    let filters = at(bootstrap, &format!("/static_resources/listeners/0{MANAGER}/http_filters"));
+    let filters = filters.as_array_mut().expect("filters");
+    let filter = filters.iter_mut().find(|filter| filter["name"] == FILTER).expect("our filter");
+    let config = filter["typed_config"].take();
+    *filter = json!({"name": FILTER, "config_discovery": {
+        "config_source": {
+            "resource_api_version": "V3",
+            "path_config_source": {"path": folder.join("filter.yaml"), "watched_directory": {"path": folder}},
+        },
+        "type_urls": [config["@type"].clone()],
+    }});
+    json!({"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig", "name": FILTER, "typed_config": config})
 }
 
 fn socket_address(addr: SocketAddr) -> Value {

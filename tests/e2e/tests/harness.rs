@@ -177,7 +177,7 @@ fn the_shipped_configuration_is_closed_and_whole() {
     });
     assert_eq!((&plugin["version"], &plugin["mode"]), (&json!(1), &json!("enforce")));
 
-    let shipped = gateway::shipped().expect("the shipped configuration");
+    let shipped = gateway::shipped("envoy.yaml").expect("the shipped configuration");
     assert_eq!(shipped["admin"]["address"]["socket_address"]["address"], "127.0.0.1");
     let listener = &shipped["static_resources"]["listeners"][0];
     let held = plugin["body"]["maxBytes"].as_u64().expect("a size");
