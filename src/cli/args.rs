@@ -26,6 +26,8 @@ pub enum Command {
     Test(TestArguments),
     /// Lists the catalogue of operations, or says which operation a request is
     Operations(OperationsArguments),
+    /// Says whether an Envoy, or what is about to be given to one, is really guarded
+    Doctor(DoctorArguments),
 }
 
 /// Arguments of `explain`.
@@ -94,6 +96,23 @@ pub struct OperationsArguments {
     /// The request's path
     pub path: Option<String>,
     /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "Give the manifests of one plugin, its belt among them, as one file.\n\
+                        Exit status: 0 guarded (there may be notices), 1 something was found, 2 could not run.")]
+pub struct DoctorArguments {
+    /// A live Envoy's administration address (http://127.0.0.1:9901), a file of its /config_dump, an
+    /// Envoy configuration, or manifests of Istio or Envoy Gateway (JSON or YAML)
+    #[arg(required = true, value_name = "CONFIG_DUMP")]
+    pub sources: Vec<String>,
+    /// The policy that should be in use (JSON or YAML)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Print one JSON object per finding
     #[arg(long)]
     pub json: bool,
 }

@@ -3,6 +3,7 @@
 //! Every command ends with 0 (yes, fine), 1 (no, something was found) or 2 (it could not run).
 
 mod args;
+mod doctor;
 mod explain;
 mod operations;
 mod test;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Test(arguments) => test::run(&arguments, &mut out),
         Command::Operations(arguments) => operations::run(&arguments, &mut out),
+        Command::Doctor(arguments) => doctor::run(&arguments, &mut out),
     };
     match end.and_then(|end| out.flush().map(|()| end).map_err(Into::into)) {
         Ok(End::Yes) => ExitCode::SUCCESS,

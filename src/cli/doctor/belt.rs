@@ -1,0 +1,179 @@
+//! The belt: an RBAC filter after ours that lets only judged requests pass.
+
+use super::chain::{Filter, Manager, field, list, text, typed};
+use super::finding::Finding;
+use super::plugin::Guard;
+use crate::config::Gate;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const RBAC: &str = "filters.http.rbac.v3.RBAC";
+const KEY: &str = "wasm.portcullis_belt";
+
+/// What RBAC rules demand.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Rules {
+    /// Nothing of ours.
+    NoBelt,
+    /// Every way through demands one of these values.
+    Demands(BTreeSet<String>),
+    /// A value of ours is named, but there is a way past it.
+    Open,
+}
+
+/// What the `rules` of an RBAC filter demand.
+pub fn rules(rbac: &Value) -> Rules {
+    let Some(rules) = field(rbac, "rules") else { return Rules::NoBelt };
+    if !rules.to_string().contains(KEY) {
+        return Rules::NoBelt;
+    }
+    if !matches!(text(rules, "action"), "" | "ALLOW") {
+        return Rules::Open;
+    }
+    let mut values = BTreeSet::new();
+    let policies = field(rules, "policies").and_then(Value::as_object);
+    let tight = policies.is_some_and(|all| {
+        all.values().all(|policy| {
+            let principals = list(policy, "principals");
+            !principals.is_empty() && principals.iter().all(|p| demands(p, &mut values))
+        })
+    });
+    if tight { Rules::Demands(values) } else { Rules::Open }
+}
+
+/// Whether a principal can only be one that the filter has judged; its values are collected.
+fn demands(principal: &Value, values: &mut BTreeSet<String>) -> bool {
+    if let Some(state) = field(principal, "filter_state") {
+        let exact = field(state, "string_match").map(|m| text(m, "exact")).unwrap_or_default();
+        values.extend((!exact.is_empty()).then(|| exact.to_owned()));
+        return text(state, "key") == KEY && !exact.is_empty();
+    }
+    if let Some(all) = field(principal, "and_ids") {
+        return list(all, "ids").iter().any(|p| demands(p, values));
+    }
+    if let Some(any) = field(principal, "or_ids") {
+        let ids = list(any, "ids");
+        return !ids.is_empty() && ids.iter().all(|p| demands(p, values));
+    }
+    false
+}
+
+/// Whether a filter is an RBAC filter.
+pub fn is_rbac(filter: &Filter<'_>) -> bool {
+    filter.kind.ends_with(RBAC)
+}
+
+/// What an RBAC filter demands on a route: the rules that the route brings, else its own.
+pub fn on_route(filter: &Filter<'_>, given: Option<&Value>) -> Rules {
+    match given {
+        Some(given) => {
+            let (kind, inner) = typed(given);
+            let inner = if kind.ends_with(".FilterConfig") {
+                field(inner, "config").map_or(inner, |c| typed(c).1)
+            } else {
+                inner
+            };
+            field(inner, "rbac").map_or(Rules::NoBelt, rules)
+        }
+        None => rules(filter.config),
+    }
+}
+
+/// Where the belt stands in the chain: the first RBAC filter that has to do with us, on its own or
+/// on some route.
+pub fn place(manager: &Manager<'_>) -> Option<usize> {
+    manager.filters.iter().position(|filter| {
+        let named = |given: Option<&Value>| on_route(filter, given) != Rules::NoBelt;
+        is_rbac(filter)
+            && (named(None)
+                || manager.routes.iter().any(|r| r.override_of(filter.name).is_some_and(|g| named(Some(g)))))
+    })
+}
+
+const HOW: &str = "Put Envoy's RBAC filter after it, with the one principal `filter_state: {key: wasm.portcullis_belt, \
+                   string_match: {exact: \"<name>:allow\"}}`; envoy/envoy.yaml has it.";
+
+/// What is wrong with the belt of a chain.
+pub fn examine(manager: &Manager<'_>, guard: &Guard, findings: &mut Vec<Finding>) {
+    let at = &manager.at;
+    let Some(place) = place(manager) else {
+        let shadow_only = manager.filters.iter().any(|f| is_rbac(f) && f.config.to_string().contains(KEY));
+        let (code, what) = if shadow_only {
+            ("belt_not_enforced", "the belt stands in shadow rules or in a matcher, which stop nothing here")
+        } else {
+            ("belt_missing", "there is no belt: where the filter is dropped or switched off, everything passes")
+        };
+        findings.push(Finding::critical(code, at, what, HOW));
+        return;
+    };
+    if place < guard.place {
+        findings.push(Finding::critical(
+            "belt_before_filter",
+            at,
+            "the belt stands before the filter, where nothing has been judged: every request is refused",
+            "Move the belt behind the filter, right before the router.",
+        ));
+    }
+    let Some(filter) = manager.filters.get(place) else { return };
+    match rules(filter.config) {
+        Rules::Demands(values) => examine_values(at, guard, &values, findings),
+        Rules::Open => findings.push(Finding::critical(
+            "belt_open",
+            at,
+            "the belt has a way past: a policy or principal that does not demand our filter state, or action DENY",
+            HOW,
+        )),
+        // It is brought by routes, and examined there.
+        Rules::NoBelt => {}
+    }
+}
+
+/// What is wrong with the values that a belt demands.
+pub fn examine_values(at: &str, guard: &Guard, values: &BTreeSet<String>, findings: &mut Vec<Finding>) {
+    if guard.name.is_empty() {
+        return;
+    }
+    let has = |verdict: &str| values.contains(&format!("{}:{verdict}", guard.name));
+    let listed = || values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
+    let name = &guard.name;
+    if !has("allow") {
+        findings.push(Finding::critical(
+            "belt_name",
+            at,
+            format!("the belt demands {}, the filter says `{name}:allow`: every request is refused", listed()),
+            format!("Write `{name}:allow` into the belt, or give the configuration the name that the belt has."),
+        ));
+    }
+    match (guard.gate, has("pending")) {
+        (Some(Gate::Stream), false) => findings.push(Finding::critical(
+            "belt_without_pending",
+            at,
+            "with `body.gate: stream` the belt sees requests before their body is judged, and refuses them",
+            format!("Add a second principal, `{name}:pending`, or set `body.gate: hold`."),
+        )),
+        (Some(Gate::Hold), true) => findings.push(Finding::notice(
+            "belt_with_pending",
+            at,
+            format!("the belt passes `{name}:pending`, which `body.gate: hold` never sets"),
+            "Take it out.",
+        )),
+        _ => {}
+    }
+    if has("shadow") {
+        findings.push(Finding::warning(
+            "belt_passes_shadow",
+            at,
+            format!("the belt passes `{name}:shadow`: in shadow mode what would be denied gets through"),
+            "Take it out when shadow mode ends.",
+        ));
+    }
+    let strangers: Vec<&String> = values.iter().filter(|v| v.split(':').next() != Some(name.as_str())).collect();
+    if has("allow") && !strangers.is_empty() {
+        findings.push(Finding::warning(
+            "belt_passes_others",
+            at,
+            format!("the belt also passes what another configuration allows: {}", listed()),
+            "Give each listener's belt the one name of its own filter.",
+        ));
+    }
+}

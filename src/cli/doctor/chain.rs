@@ -1,0 +1,211 @@
+//! The HTTP filter chains of a configuration, with the routes that lead on from them.
+
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+const MANAGER: &str = "filters.network.http_connection_manager.v3.HttpConnectionManager";
+/// Envoy's default for `per_connection_buffer_limit_bytes`.
+const DEFAULT_BUFFER: u64 = 1024 * 1024;
+
+/// A member, in the spelling of Envoy's own dumps or in camelCase, as JSON of protobuf also has it.
+pub fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.get(name).or_else(|| value.get(camel(name))).filter(|found| !found.is_null())
+}
+
+fn camel(name: &str) -> String {
+    let mut parts = name.split('_');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |mut all, part| {
+        let (head, tail) = part.split_at(part.len().min(1));
+        all.push_str(&head.to_uppercase());
+        all.push_str(tail);
+        all
+    })
+}
+
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    field(value, name).and_then(Value::as_str).unwrap_or_default()
+}
+
+pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    field(value, name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+pub fn flag(value: &Value, name: &str) -> bool {
+    field(value, name).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// The type of an `Any`, and what is in it, also where a `TypedStruct` stands between.
+pub fn typed(any: &Value) -> (&str, &Value) {
+    let kind = text(any, "@type");
+    if kind.ends_with(".TypedStruct") {
+        return (text(any, "type_url"), field(any, "value").unwrap_or(&Value::Null));
+    }
+    (kind, any)
+}
+
+/// An HTTP filter in its chain.
+#[derive(Debug)]
+pub struct Filter<'a> {
+    pub name: &'a str,
+    /// The type's URL.
+    pub kind: &'a str,
+    pub config: &'a Value,
+    /// Switched off until a route switches it on.
+    pub disabled: bool,
+}
+
+/// One route, with what stands above it.
+#[derive(Debug)]
+pub struct Route<'a> {
+    /// Where it stands, for people.
+    pub at: String,
+    pub route: &'a Value,
+    /// Per-filter configurations from the most specific to the least.
+    overrides: Vec<&'a Map<String, Value>>,
+}
+
+impl<'a> Route<'a> {
+    /// The configuration that the route, or what stands above it, has for a filter.
+    pub fn override_of(&self, filter: &str) -> Option<&'a Value> {
+        self.overrides.iter().find_map(|all| all.get(filter))
+    }
+
+    /// The action, where it forwards to a cluster.
+    pub fn action(&self) -> Option<&'a Value> {
+        field(self.route, "route")
+    }
+
+    /// The clusters it may forward to; a cluster that a header names is written `header:NAME`.
+    pub fn clusters(&self) -> Vec<&'a str> {
+        let Some(action) = self.action() else { return Vec::new() };
+        let single = [text(action, "cluster"), text(action, "cluster_header")];
+        let weighted = field(action, "weighted_clusters").map(|w| list(w, "clusters")).unwrap_or_default();
+        let weighted = weighted.iter().map(|w| text(w, "name"));
+        single.into_iter().chain(weighted).filter(|name| !name.is_empty()).collect()
+    }
+}
+
+/// An HTTP connection manager.
+#[derive(Debug)]
+pub struct Manager<'a> {
+    /// Where it stands, for people.
+    pub at: String,
+    pub filters: Vec<Filter<'a>>,
+    pub routes: Vec<Route<'a>>,
+    /// Kinds of upgrade that have a filter chain of their own.
+    pub own_upgrades: Vec<&'a str>,
+    /// Bytes that a held body may take.
+    pub buffer: u64,
+    /// Routes come from elsewhere and are not in the document.
+    pub routes_elsewhere: Option<&'a str>,
+}
+
+/// What the sections of a dump hold by name.
+#[derive(Default)]
+struct Named<'a> {
+    routes: BTreeMap<&'a str, &'a Value>,
+    filters: BTreeMap<&'a str, &'a Value>,
+}
+
+/// All HTTP connection managers of a config dump, a bootstrap, or a listener.
+pub fn managers(document: &Value) -> Vec<Manager<'_>> {
+    let mut named = Named::default();
+    let mut listeners = Vec::new();
+    if let Some(sections) = document.get("configs").and_then(Value::as_array) {
+        sections.iter().for_each(|section| section_of(section, &mut named, &mut listeners));
+    } else if let Some(resources) = field(document, "static_resources") {
+        listeners.extend(list(resources, "listeners"));
+    } else if let Some(resources) = document.get("resources").and_then(Value::as_array) {
+        for resource in resources {
+            if !list(resource, "virtual_hosts").is_empty() {
+                named.routes.insert(text(resource, "name"), resource);
+            }
+            listeners.push(resource);
+        }
+    } else {
+        listeners.push(document);
+    }
+    listeners.into_iter().flat_map(|listener| of_listener(listener, &named)).collect()
+}
+
+fn section_of<'a>(section: &'a Value, named: &mut Named<'a>, listeners: &mut Vec<&'a Value>) {
+    listeners.extend(list(section, "static_listeners").iter().filter_map(|l| field(l, "listener")));
+    for dynamic in list(section, "dynamic_listeners") {
+        // What drains is on its way out.
+        let states = ["active_state", "warming_state"].into_iter().filter_map(|state| field(dynamic, state));
+        listeners.extend(states.filter_map(|state| field(state, "listener")));
+    }
+    for routes in ["static_route_configs", "dynamic_route_configs"] {
+        let configs = list(section, routes).iter().filter_map(|r| field(r, "route_config"));
+        named.routes.extend(configs.map(|config| (text(config, "name"), config)));
+    }
+    let filters = list(section, "ecds_filters").iter().filter_map(|f| field(f, "ecds_filter"));
+    named.filters.extend(filters.map(|filter| (text(filter, "name"), filter)));
+}
+
+fn of_listener<'a>(listener: &'a Value, named: &Named<'a>) -> Vec<Manager<'a>> {
+    let name = text(listener, "name");
+    let buffer = field(listener, "per_connection_buffer_limit_bytes").and_then(number).unwrap_or(DEFAULT_BUFFER);
+    let chains = list(listener, "filter_chains").iter().chain(field(listener, "default_filter_chain"));
+    let mut managers = Vec::new();
+    for (number, chain) in chains.enumerate() {
+        for filter in list(chain, "filters") {
+            let Some(config) = field(filter, "typed_config") else { continue };
+            let (kind, config) = typed(config);
+            if kind.ends_with(MANAGER) {
+                managers.push(manager(format!("listener {name}, filter chain {number}"), config, buffer, named));
+            }
+        }
+    }
+    managers
+}
+
+/// A number, also where JSON of protobuf writes it as text.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn manager<'a>(at: String, config: &'a Value, buffer: u64, named: &Named<'a>) -> Manager<'a> {
+    let filters = list(config, "http_filters").iter().map(|filter| {
+        let name = text(filter, "name");
+        let any = field(filter, "typed_config")
+            .or_else(|| named.filters.get(name).and_then(|found| field(found, "typed_config")));
+        let (kind, inner) = any.map_or(("", &Value::Null), typed);
+        Filter { name, kind, config: inner, disabled: flag(filter, "disabled") }
+    });
+    let own = list(config, "upgrade_configs").iter().filter(|u| !list(u, "filters").is_empty());
+    let discovered = field(config, "rds").map(|rds| text(rds, "route_config_name"));
+    let table = field(config, "route_config").or_else(|| named.routes.get(discovered?).copied());
+    Manager {
+        filters: filters.collect(),
+        routes: table.map(|table| routes(&at, table)).unwrap_or_default(),
+        own_upgrades: own.map(|u| text(u, "upgrade_type")).collect(),
+        buffer,
+        routes_elsewhere: if table.is_none() { discovered.or(Some("")) } else { None },
+        at,
+    }
+}
+
+fn routes<'a>(at: &str, table: &'a Value) -> Vec<Route<'a>> {
+    let per_filter = |value: &'a Value| field(value, "typed_per_filter_config").and_then(Value::as_object);
+    let mut routes = Vec::new();
+    for host in list(table, "virtual_hosts") {
+        for (number, route) in list(host, "routes").iter().enumerate() {
+            let name = match text(route, "name") {
+                "" => number.to_string(),
+                name => name.to_owned(),
+            };
+            let at = format!("{at}, virtual host {}, route {name}", text(host, "name"));
+            let overrides: Vec<_> = [route, host, table].into_iter().filter_map(per_filter).collect();
+            let action = field(route, "route");
+            let weighted = action.and_then(|a| field(a, "weighted_clusters")).map(|w| list(w, "clusters"));
+            for part in weighted.unwrap_or_default().iter().filter_map(per_filter) {
+                let overrides = [vec![part], overrides.clone()].concat();
+                routes.push(Route { at: format!("{at}, weighted cluster"), route, overrides });
+            }
+            routes.push(Route { at, route, overrides });
+        }
+    }
+    routes
+}

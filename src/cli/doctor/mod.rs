@@ -1,0 +1,95 @@
+//! `portcullis doctor`: whether an Envoy, or what is about to be given to one, is really guarded.
+//!
+//! - `document`: reads a live `/config_dump`, a file of it, a bootstrap, or manifests.
+//! - `chain`: the filter chains that stand in it, with their routes.
+//! - `plugin`, `belt`, `after`, `routes`: what can be wrong with each.
+//! - `manifest`: what can be wrong with manifests of Istio and Envoy Gateway.
+
+mod after;
+mod belt;
+mod chain;
+mod document;
+mod finding;
+mod manifest;
+mod plugin;
+mod routes;
+
+use super::args::DoctorArguments;
+use super::{End, Failure};
+use chain::Manager;
+use document::Document;
+use finding::{Finding, Severity};
+use plugin::Guard;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::io::Write;
+
+pub fn run(arguments: &DoctorArguments, out: &mut impl Write) -> Result<End, Failure> {
+    let policy = arguments.policy.as_deref().map(crate::suite::document).transpose()?;
+    let mut findings = Vec::new();
+    for source in &arguments.sources {
+        let documents = document::read(source)?;
+        findings.extend(examine(&documents, policy.as_ref()).into_iter().map(|f| f.within(source)));
+    }
+    findings.sort_by_key(|f| f.severity);
+    if arguments.json {
+        for finding in &findings {
+            writeln!(out, "{}", finding.json())?;
+        }
+    } else {
+        print(&findings, out)?;
+    }
+    let found = findings.iter().any(|f| f.severity != Severity::Notice);
+    Ok(if found { End::No } else { End::Yes })
+}
+
+fn print(findings: &[Finding], out: &mut impl Write) -> Result<(), Failure> {
+    for finding in findings {
+        writeln!(out, "{}: {} ({})", finding.severity.name(), finding.what, finding.code)?;
+        writeln!(out, "  at      {}", finding.at)?;
+        writeln!(out, "  to do   {}", finding.advice)?;
+    }
+    let count = |severity| findings.iter().filter(|f| f.severity == severity).count();
+    let [critical, warnings, notices] = [Severity::Critical, Severity::Warning, Severity::Notice].map(count);
+    writeln!(out, "{critical} critical, {warnings} warnings, {notices} notices")?;
+    Ok(())
+}
+
+/// All findings about documents that belong together.
+fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let values: Vec<&Value> = documents.iter().map(|d| &d.value).collect();
+    let manifests = manifest::among(&values);
+    manifest::examine(&manifests, policy, &mut findings);
+    let managers: Vec<Manager> = values.iter().flat_map(|value| chain::managers(value)).collect();
+    let judged: Vec<(&Manager, Option<Guard>)> =
+        managers.iter().map(|manager| (manager, plugin::find(manager))).collect();
+    let guarded: BTreeSet<&str> = judged
+        .iter()
+        .filter(|(_, guard)| guard.is_some())
+        .flat_map(|(manager, _)| manager.routes.iter().flat_map(|r| r.clusters()))
+        .collect();
+    for (manager, guard) in &judged {
+        match guard {
+            Some(guard) => {
+                plugin::examine(manager, guard, policy, &mut findings);
+                belt::examine(manager, guard, &mut findings);
+                after::examine(manager, guard, &mut findings);
+                routes::examine(manager, guard, &guarded, &mut findings);
+            }
+            None => routes::examine_unguarded(manager, &guarded, &mut findings),
+        }
+    }
+    if manifests.is_empty() && judged.iter().all(|(_, guard)| guard.is_none()) {
+        findings.push(Finding {
+            severity: Severity::Critical,
+            code: "filter_missing",
+            at: "the whole configuration".into(),
+            what: "no filter chain has Portcullis".into(),
+            advice: "Add the filter and the belt; envoy/envoy.yaml shows where. If it stands in the source, Envoy has \
+                     dropped it: look for `wasm` in its log."
+                .into(),
+        });
+    }
+    findings
+}

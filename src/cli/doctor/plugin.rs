@@ -1,0 +1,256 @@
+//! The filter itself: its configuration, its failure policy, what it is allowed to call.
+
+use super::chain::{Filter, Manager, field, flag, text, typed};
+use super::finding::Finding;
+use crate::config::{self, Gate, Plan};
+use serde_json::Value;
+
+const WASM: &str = "filters.http.wasm.v3.Wasm";
+/// Callbacks and calls without which requests are refused, or bodies pass unjudged.
+const NEEDED: [&str; 13] = [
+    "proxy_on_vm_start",
+    "proxy_on_configure",
+    "proxy_on_context_create",
+    "proxy_on_request_headers",
+    "proxy_on_request_body",
+    "proxy_on_request_trailers",
+    "proxy_on_memory_allocate",
+    "proxy_on_tick",
+    "proxy_get_buffer_bytes",
+    "proxy_get_header_map_pairs",
+    "proxy_get_current_time_nanoseconds",
+    "proxy_set_property",
+    "proxy_send_local_response",
+];
+
+/// Our filter in a chain.
+#[derive(Debug)]
+pub struct Guard {
+    /// Its place in the chain.
+    pub place: usize,
+    /// The `name` of its configuration; empty where that cannot be read.
+    pub name: String,
+    /// The gate for bodies, as far as its configuration says.
+    pub gate: Option<Gate>,
+    /// The longest body that is read, in bytes.
+    pub max_body: u64,
+    /// Decisions are not enforced until some time.
+    pub shadow: bool,
+    /// What was found while its configuration was read.
+    configuration: Configuration,
+}
+
+#[derive(Debug)]
+enum Configuration {
+    Usable(Box<Value>),
+    Refused(String),
+    Missing,
+}
+
+/// Our filter in a chain, if it is there: a wasm plugin with a configuration of our shape, or with
+/// our name.
+pub fn find(manager: &Manager<'_>) -> Option<Guard> {
+    let place = manager.filters.iter().position(is_ours)?;
+    let plugin = manager.filters.get(place).and_then(|f| field(f.config, "config"));
+    let given = plugin.and_then(|p| field(p, "configuration")).and_then(configuration);
+    Some(guard(place, given))
+}
+
+fn is_ours(filter: &Filter<'_>) -> bool {
+    if !filter.kind.ends_with(WASM) {
+        return false;
+    }
+    let Some(plugin) = field(filter.config, "config") else { return false };
+    let shaped = field(plugin, "configuration").and_then(configuration).is_some_and(|given| {
+        serde_json::from_str::<Value>(&given)
+            .is_ok_and(|v| v.get("issuers").is_some() && (v.get("policy").is_some() || v.get("table").is_some()))
+    });
+    let code = field(plugin, "vm_config").and_then(|vm| field(vm, "code"));
+    let file = code.and_then(|c| field(c, "local")).map(|l| text(l, "filename")).unwrap_or_default();
+    let names = [filter.name, text(plugin, "name"), text(plugin, "root_id"), file];
+    shaped || names.iter().any(|name| name.contains("portcullis"))
+}
+
+/// The configuration as the module gets it.
+fn configuration(any: &Value) -> Option<String> {
+    let (kind, inner) = typed(any);
+    if kind.ends_with(".StringValue") {
+        return inner.get("value").and_then(Value::as_str).map(Into::into);
+    }
+    // A Struct arrives as protobuf; the module says so.
+    Some("\n".into())
+}
+
+/// Reads what a configuration says of the rest of the chain.
+pub fn guard(place: usize, given: Option<String>) -> Guard {
+    let unread =
+        |configuration| Guard { place, name: String::new(), gate: None, max_body: 0, shadow: false, configuration };
+    match given.as_deref().map(|given| (given, config::read(given.as_bytes()))) {
+        None => unread(Configuration::Missing),
+        Some(("\n", _)) => unread(Configuration::Refused(
+            "the configuration is a protobuf message, not text: give it as google.protobuf.StringValue".into(),
+        )),
+        Some((_, Err(error))) => unread(Configuration::Refused(error.to_string())),
+        Some((given, Ok((plan, _)))) => Guard {
+            place,
+            name: plan.name.clone(),
+            gate: Some(plan.gate),
+            max_body: plan.max_body,
+            shadow: plan.shadow_until.is_some(),
+            configuration: Configuration::Usable(Box::new(serde_json::from_str(given).unwrap_or_default())),
+        },
+    }
+}
+
+/// What is wrong with the filter.
+pub fn examine(manager: &Manager<'_>, guard: &Guard, policy: Option<&Value>, findings: &mut Vec<Finding>) {
+    let at = &manager.at;
+    examine_configuration(at, guard, policy, findings);
+    let Some(filter) = manager.filters.get(guard.place) else { return };
+    let Some(plugin) = field(filter.config, "config") else { return };
+    examine_failure(at, plugin, findings);
+    examine_capabilities(at, plugin, findings);
+    if guard.gate == Some(Gate::Hold) {
+        if !flag(plugin, "allow_on_headers_stop_iteration") {
+            findings.push(Finding::critical(
+                "hold_without_flag",
+                at,
+                "`body.gate: hold` without `allow_on_headers_stop_iteration: true`: requests whose body decides end in 503",
+                "Set `allow_on_headers_stop_iteration: true` beside the plugin's name, or `body.gate: stream` in its \
+                 configuration.",
+            ));
+        }
+        if manager.buffer < guard.max_body {
+            let (buffer, body) = (manager.buffer, guard.max_body);
+            findings.push(Finding::warning(
+                "buffer_too_small",
+                at,
+                format!(
+                    "a held body may take {buffer} bytes, `body.maxBytes` is {body}: Envoy answers 413 between them"
+                ),
+                format!(
+                    "Set the listener's `per_connection_buffer_limit_bytes` above {body}, or `body.maxBytes` below \
+                         {buffer}."
+                ),
+            ));
+        }
+    }
+    if manager.filters.iter().skip(guard.place.saturating_add(1)).any(is_ours) {
+        findings.push(Finding::notice(
+            "filter_twice",
+            at,
+            "the chain has Portcullis more than once; the first is examined",
+            "Leave one of them out unless both are meant; then the belt must require both.",
+        ));
+    }
+}
+
+/// What is wrong with a configuration of ours, wherever it stands.
+pub fn examine_configuration(at: &str, guard: &Guard, policy: Option<&Value>, findings: &mut Vec<Finding>) {
+    let given = match &guard.configuration {
+        Configuration::Usable(given) => given,
+        Configuration::Missing => {
+            findings.push(Finding::critical(
+                "configuration_missing",
+                at,
+                "the plugin has no configuration",
+                "Give it one; docs/configuration.schema.json is its schema.",
+            ));
+            return;
+        }
+        Configuration::Refused(why) => {
+            findings.push(Finding::critical(
+                "configuration_refused",
+                at,
+                format!("the module refuses this configuration: {why}"),
+                "Correct the field. Until then Envoy keeps the previous configuration, or answers 500 or 503 where \
+                 there is none.",
+            ));
+            return;
+        }
+    };
+    if guard.shadow {
+        findings.push(Finding::warning(
+            "shadow",
+            at,
+            "the filter is in shadow mode: what it would deny is forwarded",
+            "Set `mode: enforce` when the counted denials are as expected.",
+        ));
+    }
+    if let Some(policy) = policy
+        && let Some((actual, expected)) = digests(given, policy)
+        && actual != expected
+    {
+        findings.push(Finding::warning(
+            "table_differs",
+            at,
+            format!("the table in use is {actual}, the given policy makes {expected}"),
+            "Push the policy, or compare the two with `portcullis diff`.",
+        ));
+    }
+}
+
+/// The digest of the table in use, and of the one that a policy makes.
+fn digests(given: &Value, policy: &Value) -> Option<(String, String)> {
+    let digest = |configuration: &Value| -> Option<String> {
+        let (plan, _): (Plan, _) = config::read(configuration.to_string().as_bytes()).ok()?;
+        Some((*plan.table_digest).into())
+    };
+    let mut other = given.clone();
+    let members = other.as_object_mut()?;
+    members.remove("table");
+    members.insert("policy".into(), policy.clone());
+    Some((digest(given)?, digest(&other)?))
+}
+
+fn examine_failure(at: &str, plugin: &Value, findings: &mut Vec<Finding>) {
+    let policy = text(plugin, "failure_policy");
+    if policy == "FAIL_OPEN" || flag(plugin, "fail_open") {
+        findings.push(Finding::critical(
+            "fail_open",
+            at,
+            "when the module fails, requests pass unjudged",
+            "Set `failure_policy: FAIL_RELOAD`.",
+        ));
+    } else if policy != "FAIL_RELOAD" {
+        findings.push(Finding::warning(
+            "no_reload",
+            at,
+            "when the module fails, its worker answers 503 until the next change of configuration",
+            "Set `failure_policy: FAIL_RELOAD`.",
+        ));
+    }
+}
+
+fn examine_capabilities(at: &str, plugin: &Value, findings: &mut Vec<Finding>) {
+    let restriction = [Some(plugin), field(plugin, "vm_config")]
+        .into_iter()
+        .flatten()
+        .find_map(|owner| field(owner, "capability_restriction_config"));
+    let Some(allowed) = restriction.and_then(|r| field(r, "allowed_capabilities")).and_then(Value::as_object) else {
+        return;
+    };
+    if allowed.is_empty() {
+        return;
+    }
+    let missing: Vec<&str> = NEEDED.into_iter().filter(|name| !allowed.contains_key(*name)).collect();
+    if !missing.is_empty() {
+        findings.push(Finding::critical(
+            "capability_missing",
+            at,
+            format!("the capability restriction withholds {}", missing.join(", ")),
+            "List them in `allowed_capabilities`, or leave the restriction out. With `body.gate: stream`, bodies would \
+             pass unjudged without proxy_on_request_body and proxy_on_request_trailers.",
+        ));
+    }
+}
+
+/// Other wasm plugins of a chain, by name.
+pub fn others<'a>(manager: &'a Manager<'_>) -> impl Iterator<Item = &'a str> {
+    manager.filters.iter().filter(|f| f.kind.ends_with(WASM) && !is_ours(f)).map(|f| f.name)
+}
+
+/// Whether a per-filter configuration switches its filter off.
+pub fn switches_off(given: &Value) -> bool {
+    flag(given, "disabled")
+}

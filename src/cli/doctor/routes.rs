@@ -1,0 +1,131 @@
+//! Routes: where a request may go on to, and whether it has been judged then.
+
+use super::belt::{self, Rules};
+use super::chain::{Manager, Route, field, list, text};
+use super::finding::Finding;
+use super::plugin::{Guard, switches_off};
+use std::collections::BTreeSet;
+
+/// Members of a route's action that make the cluster see another path than the one that was judged.
+const PATH_CHANGES: [&str; 4] = ["prefix_rewrite", "regex_rewrite", "path_rewrite", "path_rewrite_policy"];
+/// Headers that a route must not set: they would make another request of the one that was judged.
+const TELLING: [&str; 9] = [
+    ":method",
+    ":path",
+    ":authority",
+    "authorization",
+    "cookie",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-forwarded-prefix",
+];
+
+/// What is wrong with the routes of a chain that has our filter.
+pub fn examine(manager: &Manager<'_>, guard: &Guard, guarded: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
+    if let Some(name) = manager.routes_elsewhere {
+        findings.push(Finding::notice(
+            "routes_unknown",
+            &manager.at,
+            format!("the routes (`{name}`) are not in what was given, and were not examined"),
+            "Give a /config_dump of the running Envoy.",
+        ));
+    }
+    let Some(filter) = manager.filters.get(guard.place) else { return };
+    let belt = belt::place(manager).and_then(|place| manager.filters.get(place));
+    for route in manager.routes.iter().filter(|r| !r.clusters().is_empty()) {
+        examine_changes(route, findings);
+        let given = route.override_of(filter.name);
+        let off = given.map_or(filter.disabled, switches_off);
+        let held = belt.is_some_and(|belt| {
+            let given = route.override_of(belt.name);
+            let off = given.map_or(belt.disabled, switches_off);
+            !off && matches!(belt::on_route(belt, given.filter(|g| !is_bare(g))), Rules::Demands(_))
+        });
+        let at = &route.at;
+        match (off, held) {
+            (false, true) => {}
+            (false, false) if belt.is_none() => {}
+            (false, false) => findings.push(Finding::critical(
+                "route_without_belt",
+                at,
+                "the belt is switched off, or overridden, on this route",
+                "Take the override of the belt out of `typed_per_filter_config`.",
+            )),
+            (true, true) => findings.push(Finding::warning(
+                "route_refuses_all",
+                at,
+                "the filter is switched off on this route and the belt is not: every request is refused",
+                "Switch the filter on again, or switch off both where the route does not lead to the cluster.",
+            )),
+            (true, false) => {
+                let shared = route.clusters().into_iter().any(|c| guarded.contains(c) && judged(manager, guard, c));
+                findings.push(unguarded(at, shared, "the filter is switched off on this route"));
+            }
+        }
+    }
+}
+
+/// A `FilterConfig` that only switches its filter on.
+fn is_bare(given: &serde_json::Value) -> bool {
+    text(given, "@type").ends_with(".FilterConfig") && field(given, "config").is_none()
+}
+
+/// Whether some route of the chain leads to a cluster through the filter.
+fn judged(manager: &Manager<'_>, guard: &Guard, cluster: &str) -> bool {
+    let Some(filter) = manager.filters.get(guard.place) else { return false };
+    manager.routes.iter().any(|route| {
+        let off = route.override_of(filter.name).map_or(filter.disabled, switches_off);
+        !off && route.clusters().contains(&cluster)
+    })
+}
+
+/// What is wrong with a chain that does not have our filter, beside others that do.
+pub fn examine_unguarded(manager: &Manager<'_>, guarded: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
+    for route in &manager.routes {
+        let clusters = route.clusters();
+        if clusters.iter().any(|c| guarded.contains(c)) {
+            findings.push(unguarded(&route.at, true, "this chain does not have the filter"));
+        }
+    }
+}
+
+fn unguarded(at: &str, shared: bool, why: &str) -> Finding {
+    if shared {
+        return Finding::critical(
+            "route_unguarded",
+            at,
+            format!("{why}, and the route leads to a cluster that others reach only through it"),
+            "Let the route go through the filter and the belt, or lead it elsewhere.",
+        );
+    }
+    Finding::notice(
+        "route_not_judged",
+        at,
+        format!("{why}; it leads to clusters that no judged route leads to"),
+        "Nothing, if no orchestration cluster is behind it.",
+    )
+}
+
+fn examine_changes(route: &Route<'_>, findings: &mut Vec<Finding>) {
+    let Some(action) = route.action() else { return };
+    if let Some(change) = PATH_CHANGES.into_iter().find(|name| field(action, name).is_some_and(|v| v != "")) {
+        findings.push(Finding::warning(
+            "route_rewrites_path",
+            &route.at,
+            format!("`{change}`: the cluster gets another path than the one that is judged"),
+            "Take it out; where the cluster stands under a prefix, set `api.basePath`.",
+        ));
+    }
+    for header in list(route.route, "request_headers_to_add") {
+        let name = field(header, "header").map(|h| text(h, "key").to_ascii_lowercase()).unwrap_or_default();
+        if TELLING.contains(&name.as_str()) {
+            findings.push(Finding::warning(
+                "route_sets_header",
+                &route.at,
+                format!("the route sets `{name}` after the request was judged"),
+                "Take it out.",
+            ));
+        }
+    }
+}

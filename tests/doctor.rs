@@ -1,0 +1,434 @@
+//! `portcullis doctor`: each thing that leaves an Envoy unguarded is found, and what is shipped is
+//! found to be fine.
+
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+/// Where the shipped chain has the plugin and the belt.
+const PLUGIN: &str = "/http_filters/0/typed_config/config";
+const BELT: &str = "/http_filters/1/typed_config";
+
+fn shipped() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/envoy.yaml");
+    let mut envoy = portcullis::suite::document(&path).unwrap();
+    let given = envoy.pointer_mut(&format!("{MANAGER}{PLUGIN}/configuration/value")).unwrap();
+    let mut configuration: Value = serde_json::from_str(given.as_str().unwrap()).unwrap();
+    configuration["issuers"][0]["issuer"] = json!("https://issuer.example");
+    configuration["issuers"][0]["jwks"]["inline"]["keys"] =
+        json!([serde_json::from_str::<Value>(portcullis::suite::PLACEHOLDER_JWK).unwrap()]);
+    *given = configuration.to_string().into();
+    envoy
+}
+
+/// Runs the doctor on documents of one file: exit status, and severities with codes.
+fn doctor(name: &str, text: &str, arguments: &[&str]) -> (i32, BTreeSet<String>) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(format!("doctor-{name}.yaml"));
+    fs::write(&file, text).unwrap();
+    let command = [&["doctor", "--json", file.to_str().unwrap()], arguments].concat();
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis")).args(command).output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let codes = lines.lines().map(|line| {
+        let finding: Value = serde_json::from_str(line).unwrap();
+        for member in ["at", "what", "advice"] {
+            assert!(finding[member].as_str().is_some_and(|text| !text.is_empty()), "{line}");
+        }
+        format!("{} {}", finding["severity"].as_str().unwrap(), finding["code"].as_str().unwrap())
+    });
+    (output.status.code().unwrap(), codes.collect())
+}
+
+/// The findings of the shipped configuration after a change.
+fn after(name: &str, change: impl FnOnce(&mut Value)) -> BTreeSet<String> {
+    let mut envoy = shipped();
+    change(&mut envoy);
+    let (status, codes) = doctor(name, &envoy.to_string(), &[]);
+    assert_eq!(status, i32::from(codes.iter().any(|c| !c.starts_with("notice"))), "{codes:?}");
+    codes
+}
+
+fn manager(envoy: &mut Value) -> &mut Value {
+    envoy.pointer_mut(MANAGER).unwrap()
+}
+
+fn at<'a>(envoy: &'a mut Value, below_manager: &str) -> &'a mut Value {
+    envoy.pointer_mut(&format!("{MANAGER}{below_manager}")).unwrap()
+}
+
+fn configure(envoy: &mut Value, change: impl FnOnce(&mut Value)) {
+    let given = at(envoy, &format!("{PLUGIN}/configuration/value"));
+    let mut configuration: Value = serde_json::from_str(given.as_str().unwrap()).unwrap();
+    change(&mut configuration);
+    *given = configuration.to_string().into();
+}
+
+fn insert_filter(envoy: &mut Value, place: usize, kind: &str, more: Value) {
+    let mut config = json!({"@type": format!("type.googleapis.com/envoy.extensions.{kind}")});
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let filters = at(envoy, "/http_filters").as_array_mut().unwrap();
+    filters.insert(place, json!({"name": "another", "typed_config": config}));
+}
+
+#[test]
+fn what_is_shipped_is_guarded() {
+    assert_eq!(after("shipped", |_| {}), BTreeSet::new());
+}
+
+#[test]
+fn each_weakness_is_found() {
+    let route = "/route_config/virtual_hosts/0/routes/0";
+    let off = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true});
+    let cases: Vec<(&str, Box<dyn Fn(&mut Value)>)> = vec![
+        (
+            "critical filter_missing",
+            Box::new(|e| {
+                at(e, "/http_filters").as_array_mut().unwrap().remove(0);
+            }),
+        ),
+        (
+            "critical belt_missing",
+            Box::new(|e| {
+                at(e, "/http_filters").as_array_mut().unwrap().remove(1);
+            }),
+        ),
+        (
+            "critical belt_not_enforced",
+            Box::new(|e| {
+                let belt = at(e, BELT);
+                belt["shadow_rules"] = belt["rules"].take();
+            }),
+        ),
+        ("critical belt_before_filter", Box::new(|e| at(e, "/http_filters").as_array_mut().unwrap().swap(0, 1))),
+        (
+            "critical belt_open",
+            Box::new(|e| {
+                let policies = &mut at(e, BELT)["rules"]["policies"];
+                policies["health"] = json!({"permissions": [{"any": true}], "principals": [{"any": true}]});
+            }),
+        ),
+        (
+            "critical belt_open",
+            Box::new(|e| {
+                let policy = &mut at(e, BELT)["rules"]["policies"]["judged"];
+                policy["principals"].as_array_mut().unwrap().push(json!({"remote_ip": {"address_prefix": "10.0.0.0"}}));
+            }),
+        ),
+        ("critical belt_open", Box::new(|e| at(e, BELT)["rules"]["action"] = json!("LOG"))),
+        ("critical belt_name", Box::new(|e| configure(e, |c| c["name"] = json!("others")))),
+        ("critical belt_without_pending", Box::new(|e| configure(e, |c| c["body"]["gate"] = json!("stream")))),
+        (
+            "warning belt_passes_shadow",
+            Box::new(|e| {
+                let policy = &mut at(e, BELT)["rules"]["policies"]["judged"];
+                let shadow = json!({"filter_state": {"key": "wasm.portcullis_belt", "string_match": {"exact": "orders:shadow"}}});
+                policy["principals"].as_array_mut().unwrap().push(shadow);
+            }),
+        ),
+        (
+            "warning belt_passes_others",
+            Box::new(|e| {
+                let policy = &mut at(e, BELT)["rules"]["policies"]["judged"];
+                let other =
+                    json!({"filter_state": {"key": "wasm.portcullis_belt", "string_match": {"exact": "x:allow"}}});
+                policy["principals"].as_array_mut().unwrap().push(other);
+            }),
+        ),
+        ("critical fail_open", Box::new(|e| at(e, PLUGIN)["failure_policy"] = json!("FAIL_OPEN"))),
+        ("warning no_reload", Box::new(|e| at(e, PLUGIN)["failure_policy"] = json!("FAIL_CLOSED"))),
+        (
+            "critical hold_without_flag",
+            Box::new(|e| {
+                at(e, PLUGIN)["allow_on_headers_stop_iteration"] = json!(false);
+            }),
+        ),
+        (
+            "warning buffer_too_small",
+            Box::new(|e| {
+                e["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"] = json!(65536);
+            }),
+        ),
+        (
+            "warning buffer_too_small",
+            Box::new(|e| {
+                let listener = e["static_resources"]["listeners"][0].as_object_mut().unwrap();
+                listener.remove("per_connection_buffer_limit_bytes");
+            }),
+        ),
+        (
+            "critical capability_missing",
+            Box::new(|e| {
+                let allowed = json!({"allowed_capabilities": {"proxy_on_request_headers": {}}});
+                at(e, PLUGIN)["vm_config"]["capability_restriction_config"] = allowed;
+            }),
+        ),
+        ("critical configuration_refused", Box::new(|e| configure(e, |c| c["issuers"] = json!([])))),
+        (
+            "critical configuration_refused",
+            Box::new(|e| {
+                at(e, PLUGIN)["configuration"] =
+                    json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": {}});
+            }),
+        ),
+        (
+            "critical configuration_missing",
+            Box::new(|e| {
+                at(e, PLUGIN).as_object_mut().unwrap().remove("configuration");
+            }),
+        ),
+        (
+            "warning shadow",
+            Box::new(|e| {
+                configure(e, |c| {
+                    c["mode"] = json!("shadow");
+                    c["shadow"] = json!({"until": "2030-01-01T00:00:00Z"});
+                });
+            }),
+        ),
+        (
+            "warning route_refuses_all",
+            Box::new({
+                let off = off.clone();
+                move |e| at(e, route)["typed_per_filter_config"] = json!({"portcullis": off})
+            }),
+        ),
+        (
+            "critical route_without_belt",
+            Box::new({
+                let off = off.clone();
+                move |e| at(e, route)["typed_per_filter_config"] = json!({"portcullis-belt": off})
+            }),
+        ),
+        (
+            "critical route_without_belt",
+            Box::new(move |e| {
+                let kind = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute";
+                at(e, "/route_config/virtual_hosts/0")["typed_per_filter_config"] =
+                    json!({"portcullis-belt": {"@type": kind}});
+            }),
+        ),
+        (
+            "critical route_unguarded",
+            Box::new(move |e| {
+                let routes = at(e, "/route_config/virtual_hosts/0/routes").as_array_mut().unwrap();
+                let mut bare = routes[0].clone();
+                bare["typed_per_filter_config"] = json!({"portcullis": off, "portcullis-belt": off});
+                routes.insert(0, bare);
+            }),
+        ),
+        (
+            "critical route_unguarded",
+            Box::new(|e| {
+                let mut listener = e["static_resources"]["listeners"][0].clone();
+                listener["name"] = json!("another");
+                let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config/http_filters").unwrap();
+                manager.as_array_mut().unwrap().drain(..2);
+                e["static_resources"]["listeners"].as_array_mut().unwrap().push(listener);
+            }),
+        ),
+        ("warning route_rewrites_path", Box::new(move |e| at(e, route)["route"]["prefix_rewrite"] = json!("/v2/"))),
+        (
+            "warning route_sets_header",
+            Box::new(move |e| {
+                at(e, route)["request_headers_to_add"] = json!([{"header": {"key": "Authorization", "value": "x"}}]);
+            }),
+        ),
+        (
+            "critical upgrade_has_own_chain",
+            Box::new(|e| {
+                let router = at(e, "/http_filters/2").clone();
+                manager(e)["upgrade_configs"] = json!([{"upgrade_type": "websocket", "filters": [router]}]);
+            }),
+        ),
+        ("warning filter_after_changes", Box::new(|e| insert_filter(e, 1, "filters.http.lua.v3.Lua", json!({})))),
+        (
+            "warning filter_after_changes",
+            Box::new(|e| {
+                insert_filter(e, 2, "filters.http.header_mutation.v3.HeaderMutation", json!({}));
+            }),
+        ),
+        (
+            "warning filter_after_clears_route",
+            Box::new(|e| {
+                let providers = json!({"providers": {"p": {"clear_route_cache": true}}});
+                insert_filter(e, 2, "filters.http.jwt_authn.v3.JwtAuthentication", providers);
+            }),
+        ),
+        ("notice filter_after_unknown", Box::new(|e| insert_filter(e, 2, "filters.http.new.v3.New", json!({})))),
+        ("notice other_plugins", Box::new(|e| insert_filter(e, 0, "filters.http.wasm.v3.Wasm", json!({})))),
+        (
+            "notice routes_unknown",
+            Box::new(|e| {
+                let manager = manager(e).as_object_mut().unwrap();
+                manager.remove("route_config");
+                manager.insert("rds".into(), json!({"route_config_name": "elsewhere"}));
+            }),
+        ),
+    ];
+    for (number, (expected, change)) in cases.into_iter().enumerate() {
+        let codes = after(&format!("weakness-{number}"), change);
+        assert!(codes.contains(expected), "{expected} is not among {codes:?}");
+    }
+}
+
+#[test]
+fn harmless_things_are_not_found() {
+    for (number, kind) in ["fault.v3.HTTPFault", "cors.v3.Cors", "local_ratelimit.v3.LocalRateLimit"].iter().enumerate()
+    {
+        let codes =
+            after(&format!("harmless-{number}"), |e| insert_filter(e, 2, &format!("filters.http.{kind}"), json!({})));
+        assert_eq!(codes, BTreeSet::new(), "{kind}");
+    }
+    // Another application behind the same listener.
+    let off = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true});
+    let codes = after("shared", |e| {
+        let host = json!({"name": "shop", "domains": ["shop.example"], "routes": [{
+            "match": {"prefix": "/"}, "route": {"cluster": "shop"},
+            "typed_per_filter_config": {"portcullis": off, "portcullis-belt": off}}]});
+        at(e, "/route_config/virtual_hosts").as_array_mut().unwrap().insert(0, host);
+    });
+    assert_eq!(codes, BTreeSet::from(["notice route_not_judged".to_owned()]));
+}
+
+#[test]
+fn a_dump_is_read_with_what_it_holds_elsewhere() {
+    let envoy = shipped();
+    let mut listener = envoy["static_resources"]["listeners"][0].clone();
+    let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config").unwrap();
+    let routes = manager["route_config"].take();
+    manager["rds"] = json!({"route_config_name": "orchestration"});
+    let plugin = manager["http_filters"][0]["typed_config"].take();
+    manager["http_filters"][0] = json!({"name": "portcullis", "config_discovery": {"config_source": {}}});
+    let dump = |plugin: Value, routes: Value| {
+        json!({"configs": [
+            {"bootstrap": {"static_resources": {"listeners": []}}},
+            {"dynamic_listeners": [{"name": "gateway", "active_state": {"listener": listener},
+                "draining_state": {"listener": {"name": "old"}}}]},
+            {"dynamic_route_configs": [{"route_config": routes}]},
+            {"ecds_filters": [{"ecds_filter": {"name": "portcullis", "typed_config": plugin}}]},
+        ]})
+    };
+    assert_eq!(doctor("dump", &dump(plugin.clone(), routes.clone()).to_string(), &[]), (0, BTreeSet::new()));
+    let mut open = plugin;
+    open["config"]["failure_policy"] = json!("FAIL_OPEN");
+    let mut rewriting = routes;
+    rewriting["virtual_hosts"][0]["routes"][0]["route"]["regex_rewrite"] = json!({"substitution": "/"});
+    let expected = ["critical fail_open", "warning route_rewrites_path"].map(Into::into);
+    assert_eq!(doctor("dump-open", &dump(open, rewriting).to_string(), &[]), (1, BTreeSet::from(expected)));
+}
+
+#[test]
+fn the_policy_in_use_is_compared() {
+    let envoy = shipped();
+    let given = envoy.pointer(&format!("{MANAGER}{PLUGIN}/configuration/value")).unwrap();
+    let configuration: Value = serde_json::from_str(given.as_str().unwrap()).unwrap();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(&folder).unwrap();
+    let [same, other] = ["doctor-same.json", "doctor-other.json"].map(|name| folder.join(name));
+    fs::write(&same, configuration["policy"].to_string()).unwrap();
+    fs::write(&other, "{\"roles\": [{\"roleId\": \"admin\", \"users\": [\"eve\"]}]}").unwrap();
+    let with = |name: &str, policy: &Path| doctor(name, &envoy.to_string(), &["--policy", policy.to_str().unwrap()]);
+    assert_eq!(with("policy-same", &same), (0, BTreeSet::new()));
+    assert_eq!(with("policy-other", &other), (1, BTreeSet::from(["warning table_differs".to_owned()])));
+}
+
+/// Manifests of Istio: the plugin with its belt.
+fn istio(plugin: &str, belt: &str) -> String {
+    let jwk = portcullis::suite::PLACEHOLDER_JWK;
+    format!(
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: portcullis}}\nspec:\n{plugin}\n\
+         \x20 pluginConfig:\n    version: 1\n    name: orders\n    policy: {{}}\n    body: {{gate: stream}}\n    issuers:\n\
+         \x20   - {{issuer: https://issuer.example, audiences: [x], jwks: {{inline: {{keys: [{jwk}]}}}}}}\n---\n{belt}"
+    )
+}
+
+const GOOD: &str = "  url: oci://registry.example/portcullis:1\n  phase: AUTHN\n  failStrategy: FAIL_RELOAD";
+
+fn envoy_filter(values: &[&str]) -> String {
+    let principal =
+        |v: &&str| format!("{{filter_state: {{key: wasm.portcullis_belt, string_match: {{exact: \"{v}\"}}}}}}");
+    let principals = values.iter().map(principal).collect::<Vec<_>>().join(", ");
+    format!(
+        "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {{name: belt}}\nspec:\n  configPatches:\n\
+         \x20 - patch: {{value: {{typed_config: {{rules: {{policies: {{judged: {{principals: [{principals}]}}}}}}}}}}}}\n"
+    )
+}
+
+#[test]
+fn manifests_that_vanish_silently_are_found_before() {
+    let belt = envoy_filter(&["orders:allow", "orders:pending"]);
+    assert_eq!(doctor("istio-good", &istio(GOOD, &belt), &[]), (0, BTreeSet::new()));
+    let cases = [
+        (GOOD.replace("oci://", ""), "critical url_without_scheme"),
+        (GOOD.replace("oci://registry.example", "10.0.0.1:5000"), "critical url_without_scheme"),
+        (GOOD.replace("oci", "ftp"), "critical url_scheme"),
+        (GOOD.replace("FAIL_RELOAD", "FAIL_CLOSED"), "critical fail_strategy_unknown"),
+        (GOOD.replace("FAIL_RELOAD", "FAIL_OPEN"), "critical fail_open"),
+        (GOOD.replace("FAIL_RELOAD", "FAIL_CLOSE"), "warning no_reload"),
+        (GOOD.replace("\n  phase: AUTHN", ""), "critical phase_missing"),
+        (GOOD.replace("AUTHN", "STATS"), "warning phase_late"),
+        (GOOD.replace("AUTHN", "AUTHENTICATION"), "critical phase_unknown"),
+        (format!("{GOOD}\n  sha256: 0123"), "critical sha256_wrong"),
+        (format!("{GOOD}\n  match: [{{ports: [{{number: 0}}]}}]"), "critical port_wrong"),
+        (format!("{GOOD}\n  selector: {{}}\n  targetRefs: []"), "critical two_targets"),
+        (format!("{GOOD}\n  failstrategy: x"), "warning field_unknown"),
+    ];
+    for (number, (plugin, expected)) in cases.iter().enumerate() {
+        let (status, codes) = doctor(&format!("istio-{number}"), &istio(plugin, &belt), &[]);
+        assert!(status == 1 && codes.contains(*expected), "{expected} is not among {codes:?}");
+    }
+    let (_, codes) = doctor("istio-beltless", &istio(GOOD, "{}"), &[]);
+    assert_eq!(codes, BTreeSet::from(["critical belt_missing".to_owned()]));
+    let (_, codes) = doctor("istio-belt-name", &istio(GOOD, &envoy_filter(&["orders:allow"])), &[]);
+    assert_eq!(codes, BTreeSet::from(["critical belt_name".to_owned()]));
+    let held = istio(GOOD, &belt).replace("gate: stream", "gate: hold");
+    assert!(doctor("istio-hold", &held, &[]).1.contains("critical hold_unsupported"));
+}
+
+#[test]
+fn policies_of_envoy_gateway_are_examined() {
+    let jwk = portcullis::suite::PLACEHOLDER_JWK;
+    let config = format!(
+        "{{version: 1, name: orders, policy: {{}}, body: {{gate: stream}}, issuers: [{{issuer: https://issuer.example, \
+         audiences: [x], jwks: {{inline: {{keys: [{jwk}]}}}}}}]}}"
+    );
+    let policy = |wasm: &str, kind: &str, sha: &str| {
+        format!(
+            "kind: EnvoyExtensionPolicy\nmetadata: {{name: portcullis}}\nspec:\n  targetRefs: [{{kind: {kind}, name: x}}]\n\
+             \x20 wasm:\n  - name: portcullis\n{wasm}    code: {{type: HTTP, http: {{url: https://x.example/m.wasm{sha}}}}}\n\
+             \x20   config: {config}\n---\n{}",
+            envoy_filter(&["orders:allow", "orders:pending"]).replace("EnvoyFilter", "EnvoyPatchPolicy")
+        )
+    };
+    let sha = format!(", sha256: \"{}\"", "0a".repeat(32));
+    assert_eq!(doctor("eg-good", &policy("", "HTTPRoute", &sha), &[]), (0, BTreeSet::new()));
+    for (number, (document, expected)) in [
+        (policy("    failOpen: true\n", "HTTPRoute", &sha), "critical fail_open"),
+        (policy("", "Gateway", &sha), "warning gateway_level"),
+        (policy("", "HTTPRoute", ""), "warning sha256_missing"),
+        (policy("", "HTTPRoute", ", sha256: 12345678"), "critical sha256_wrong"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let (status, codes) = doctor(&format!("eg-{number}"), document, &[]);
+        assert!(status == 1 && codes.contains(*expected), "{expected} is not among {codes:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_ends_with_2() {
+    let run = |source: &str| Command::new(env!("CARGO_BIN_EXE_portcullis")).args(["doctor", source]).output().unwrap();
+    for (source, part) in
+        [("no-such-file", "no-such-file"), ("https://127.0.0.1:1", "over http"), ("http://127.0.0.1:1", "127.0.0.1:1")]
+    {
+        let output = run(source);
+        assert_eq!(output.status.code(), Some(2), "{source}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(part), "{source}");
+    }
+    assert_eq!(doctor("nothing", "just text", &[]).0, 2);
+}
