@@ -12,6 +12,9 @@ const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/t
 const PLUGIN: &str = "/http_filters/0/typed_config/config";
 const BELT: &str = "/http_filters/1/typed_config";
 
+/// A change of the shipped configuration.
+type Change = Box<dyn Fn(&mut Value)>;
+
 fn shipped() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/envoy.yaml");
     let mut envoy = portcullis::suite::document(&path).unwrap();
@@ -83,7 +86,7 @@ fn what_is_shipped_is_guarded() {
 fn each_weakness_is_found() {
     let route = "/route_config/virtual_hosts/0/routes/0";
     let off = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true});
-    let cases: Vec<(&str, Box<dyn Fn(&mut Value)>)> = vec![
+    let cases: Vec<(&str, Change)> = vec![
         (
             "critical filter_missing",
             Box::new(|e| {

@@ -13,6 +13,7 @@
 pub mod access;
 pub mod client;
 mod cluster;
+pub mod command;
 pub mod envoy;
 pub mod gateway;
 pub mod http1;

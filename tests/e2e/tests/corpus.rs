@@ -3,22 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
+use std::thread;
 use std::time::Instant;
-use std::{env, thread};
 
 use portcullis::authn::UnixSeconds;
 use portcullis::config::Gate;
 use portcullis::suite::{self, Case, CaseRequest, Suite, Verdict};
 use portcullis_e2e::access::AccessLine;
 use portcullis_e2e::client::{self, Request};
+use portcullis_e2e::command::command_line;
 use portcullis_e2e::envoy::{Envoy, Launch};
 use portcullis_e2e::gateway::Gateway;
 use portcullis_e2e::suites::{self, Callers, Trust};
 use portcullis_e2e::upstream::{Recorded, Upstream};
-use portcullis_e2e::{tokens, wait, workspace};
+use portcullis_e2e::{tokens, wait};
 use serde_json::{Value, json};
 
 fn corpus() -> Vec<Suite> {
@@ -90,24 +90,6 @@ fn the_command_line_says_what_the_engine_says() {
     let status = output.status.code();
     assert_eq!(status, Some(i32::from(!all_pass)), "{}", String::from_utf8_lossy(&output.stderr));
     findings.check();
-}
-
-/// The command: what `PORTCULLIS` names (`make` sets it), else what cargo makes of the sources.
-fn command_line() -> PathBuf {
-    if let Some(named) = env::var_os("PORTCULLIS") {
-        return workspace().join(named);
-    }
-    // Together with this crate, so that what is compiled for it is used again.
-    let packages = ["--package", "portcullis", "--package", env!("CARGO_PKG_NAME"), "--features", "portcullis/cli"];
-    let mut build = Command::new(env!("CARGO"));
-    build.arg("build").args(packages).args(["--bin", "portcullis", "--message-format=json"]);
-    let output = build.current_dir(workspace()).output();
-    let output = output.expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let made: Vec<PathBuf> = messages.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).collect();
-    made.into_iter().next_back().expect("an executable")
 }
 
 #[test]
