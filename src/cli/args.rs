@@ -28,6 +28,8 @@ pub enum Command {
     Operations(OperationsArguments),
     /// Says whether an Envoy, or what is about to be given to one, is really guarded
     Doctor(DoctorArguments),
+    /// Writes a first configuration from what a cluster is configured with
+    Init(InitArguments),
 }
 
 /// Arguments of `explain`.
@@ -115,4 +117,26 @@ pub struct DoctorArguments {
     /// Print one JSON object per finding
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+#[command(after_help = "What the file leaves open is said on standard error.\n\
+                        Exit status: 0 the configuration is written, 2 it could not be made.")]
+pub struct InitArguments {
+    /// Helm values of camunda-platform, or the cluster's Spring configuration (YAML or JSON)
+    #[arg(long, value_name = "VALUES", required = true)]
+    pub from_camunda: PathBuf,
+    /// The configuration's name, in logs, metrics and the belt
+    #[arg(long, default_value = "camunda")]
+    pub name: String,
+    /// The cluster's version
+    #[arg(long, value_name = "VERSION", default_value = "8.9")]
+    pub api_version: String,
+    /// Envoy's cluster that leads to the identity provider
+    #[arg(long, value_name = "CLUSTER", default_value = "idp")]
+    pub idp_cluster: String,
+    /// An audience to accept, in place of those in the file
+    #[arg(long, value_name = "AUDIENCE")]
+    pub audience: Vec<String>,
 }

@@ -5,6 +5,7 @@
 mod args;
 mod doctor;
 mod explain;
+mod init;
 mod operations;
 mod test;
 
@@ -52,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments, &mut out),
         Command::Operations(arguments) => operations::run(&arguments, &mut out),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut out),
+        Command::Init(arguments) => init::run(&arguments, &mut out),
     };
     match end.and_then(|end| out.flush().map(|()| end).map_err(Into::into)) {
         Ok(End::Yes) => ExitCode::SUCCESS,

@@ -1,0 +1,110 @@
+//! `portcullis init`: the first configuration says what the cluster's own configuration says.
+
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn run(name: &str, source: &str, arguments: &[&str]) -> Output {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(format!("init-{name}.yaml"));
+    fs::write(&file, source).unwrap();
+    let command = [&["init", "--from-camunda", file.to_str().unwrap()], arguments].concat();
+    Command::new(env!("CARGO_BIN_EXE_portcullis")).args(command).output().unwrap()
+}
+
+fn written(name: &str, source: &str, arguments: &[&str]) -> (Value, String) {
+    let output = run(name, source, arguments);
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{messages}");
+    (serde_json::from_slice(&output.stdout).unwrap(), messages)
+}
+
+const SPRING: &str = "
+server: {servlet: {context-path: /camunda}}
+camunda.security:
+  multiTenancy: {checksEnabled: true}
+  authorizations: {enabled: false}
+  authentication:
+    method: oidc
+    oidc:
+      issuerUri: https://idp.example/realms/one
+      audiences: [orchestration-api, other]
+      username-claim: preferred_username
+      CLIENT_ID_CLAIM: azp
+      prefer-username-claim: true
+      clock-skew: PT30S
+      client-secret: ${SECRET}
+    providers:
+      oidc:
+        two: {issuer-uri: https://two.example, jwk-set-uri: https://two.example/keys, audiences: 'a, b', groups-claim: $.groups}
+";
+
+#[test]
+fn spring_configuration_is_read_by_relaxed_names() {
+    let (configuration, messages) = written("spring", SPRING, &["--name", "orders", "--api-version", "8.8"]);
+    assert_eq!(
+        configuration,
+        json!({
+            "version": 1,
+            "name": "orders",
+            "issuers": [
+                {"issuer": "https://idp.example/realms/one", "audiences": ["orchestration-api", "other"],
+                    "jwks": {"discovery": {"cluster": "idp"}}, "clockSkew": "30s",
+                    "claims": {"username": "preferred_username", "clientId": "azp", "preferUsername": true}},
+                {"issuer": "https://two.example", "audiences": ["a", "b"],
+                    "jwks": {"remote": {"uri": "https://two.example/keys", "cluster": "idp"}},
+                    "claims": {"groups": "$.groups"}},
+            ],
+            "api": {"version": "8.8", "basePath": "/camunda", "multiTenancy": true},
+            "policy": {},
+        })
+    );
+    assert!(messages.contains("authorizations.enabled is false"), "{messages}");
+    assert!(!messages.contains("SECRET"));
+}
+
+#[test]
+fn helm_values_have_the_defaults_of_the_chart() {
+    let values = "
+global:
+  identity: {auth: {publicIssuerUrl: https://idp.example/realms/camunda-platform}}
+orchestration:
+  contextPath: /orchestration
+  multitenancy: {checks: {enabled: true}}
+  security: {authentication: {method: oidc, oidc: {groupsClaim: '', audience: orchestration}}}
+";
+    let (configuration, _) = written("helm", values, &[]);
+    assert_eq!(
+        configuration["issuers"],
+        json!([{
+            "issuer": "https://idp.example/realms/camunda-platform",
+            "audiences": ["orchestration", "web-modeler-api"],
+            "jwks": {"discovery": {"cluster": "idp"}},
+            "claims": {"username": "preferred_username", "clientId": "client_id"},
+        }])
+    );
+    assert_eq!(configuration["api"], json!({"version": "8.9", "basePath": "/orchestration", "multiTenancy": true}));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let basic = "camunda: {security: {authentication: {method: basic}}}";
+    let bare = "camunda.security.authentication.oidc.issuer-uri: https://idp.example";
+    for (name, source, arguments, part) in [
+        ("basic", basic, vec![], "only `oidc` has tokens"),
+        ("audiences", bare, vec![], "--audience"),
+        ("issuer", "camunda: {security: {authentication: {oidc: {audiences: [x]}}}}", vec![], "issuer-uri"),
+        ("helm-issuer", "orchestration: {}", vec![], "global.identity.auth.issuer"),
+        ("else", "spring: {}", vec![], "neither `camunda.security`"),
+        ("version", bare, vec!["--audience", "x", "--api-version", "7"], "api.version"),
+    ] {
+        let output = run(name, source, &arguments);
+        let messages = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{name}: {messages}");
+        assert!(messages.contains(part), "{name}: {messages}");
+    }
+    let (configuration, _) = written("audience", bare, &["--audience", "x"]);
+    assert_eq!(configuration["issuers"][0]["audiences"], json!(["x"]));
+}
