@@ -10,7 +10,10 @@ ENVOY_MATRIX := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/portcullis
 export PORTCULLIS := $(abspath $(TARGET))/release/portcullis
 
-.PHONY: help demo up test test-matrix shipped check audit bench wasm cli envoy fmt clean
+# Random calls that are put to the cluster's own engine.
+PAIRS ?= 5000
+
+.PHONY: help demo up test test-matrix test-engine engine-suites shipped check audit bench wasm cli envoy fmt clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +21,8 @@ help:
 	@echo 'make up      the same Envoy left running, with curl lines to try (PORT=n for a fixed port)'
 	@echo 'make test    every test: engine, command line, real Envoy'
 	@echo 'make test-matrix   the corpus and the shipped configurations in each Envoy of $(ENVOY_MATRIX)'
+	@echo 'make test-engine   random policies and calls, put to Camunda'"'"'s own engine and to ours (PAIRS=n SEED=n; JDK 21, Maven)'
+	@echo 'make engine-suites the suites of what that engine has said, written anew'
 	@echo 'make shipped       write anew what in envoy/ is made of other files'
 	@echo 'make check   formatting, lints, dependencies (needs cargo-deny)'
 	@echo 'make audit   known vulnerabilities in dependencies (needs cargo-deny and the network)'
@@ -35,6 +40,7 @@ up: wasm cli envoy
 test: wasm cli envoy
 	cargo test -p portcullis --features cli
 	cargo test -p portcullis-reference
+	cargo test -p portcullis-workflow-engine
 	cargo test -p portcullis-e2e
 
 test-matrix: wasm cli
@@ -43,6 +49,12 @@ test-matrix: wasm cli
 		[ -x "$(CACHE)/envoy-$$version/bin/envoy" ] || sh envoy/fetch.sh "$$version" "$(CACHE)/envoy-$$version" || exit 2; \
 		ENVOY="$(CACHE)/envoy-$$version/bin/envoy" cargo test -p portcullis-e2e --test corpus --test shipped || exit 1; \
 	done
+
+test-engine:
+	cargo run --quiet -p portcullis-workflow-engine -- compare --pairs $(PAIRS) $(if $(SEED),--seed $(SEED))
+
+engine-suites:
+	cargo run --quiet -p portcullis-workflow-engine -- suites
 
 shipped:
 	UPDATE=1 cargo test -p portcullis-e2e --test shipped the_dynamic
