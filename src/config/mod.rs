@@ -7,9 +7,11 @@ mod duration;
 mod issuers;
 mod plan;
 mod remote;
+mod scope;
 mod source;
 
 pub use plan::{Gate, Plan, Warning};
+pub use scope::Scope;
 pub use source::Configuration;
 
 use crate::json;

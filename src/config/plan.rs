@@ -4,7 +4,7 @@ use super::source::{
     ApiSource, Configuration, CookieCredential, DeferOrDeny, ForwardToken, GateSource, HeaderCredential, Mode,
     Preflight, Searches,
 };
-use super::{ConfigError, issuers};
+use super::{ConfigError, Scope, issuers, scope};
 use crate::api::catalogue::{Operation, Surface, Version};
 use crate::api::route::BasePath;
 use crate::authn::credential::Source;
@@ -38,6 +38,8 @@ pub type Warning = policy::Warning;
 pub struct Plan {
     /// The plugin's name, in logs, metrics and the belt.
     pub name: String,
+    /// Which requests are judged; `None` for all.
+    pub scope: Option<Scope>,
     /// Who may sign tokens.
     pub issuers: Issuers,
     /// A digest of who may sign tokens: verified identities stay good while it is the same.
@@ -96,6 +98,7 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
     }
     let plan = Plan {
         name: source.name.clone(),
+        scope: scope::check(source.scope.as_ref())?,
         issuers_digest: Sha256::digest(format!("{:?}", source.issuers)).into(),
         issuers,
         credentials: credentials(source)?,

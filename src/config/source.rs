@@ -19,6 +19,9 @@ pub struct Configuration {
     pub version: u64,
     /// In logs, metrics and the belt.
     pub name: String,
+    /// Which requests are judged; all, where it is absent.
+    #[serde(default)]
+    pub scope: Option<ScopeSource>,
     /// Who may sign tokens.
     pub issuers: Vec<IssuerSource>,
     /// Where a token may stand.
@@ -59,6 +62,17 @@ pub struct Configuration {
     /// Where decisions can be seen.
     #[serde(default)]
     pub decision_log: DecisionLogSource,
+}
+
+/// Which requests are judged, where the proxy serves other applications, too.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ScopeSource {
+    /// Those whose route names one of these clusters of the proxy,
+    pub clusters: Vec<String>,
+    /// and those for one of these hosts.
+    pub authorities: Vec<String>,
 }
 
 /// One issuer.

@@ -35,6 +35,7 @@ const REQUEST_BODY: u32 = 0;
 const CALL_RESPONSE_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const REQUEST: u32 = 0;
+const NOT_FOUND: u32 = 1;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -51,6 +52,7 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -76,6 +78,7 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
 }
 
 const fn ok(status: u32) -> Result<()> {
@@ -205,6 +208,17 @@ pub fn set_request_header(name: &str, value: &[u8]) -> Result<()> {
     })
 }
 
+/// The name of the cluster that the current request's route leads to, where it has one.
+pub fn cluster_name() -> Result<Option<Vec<u8>>> {
+    let path = "xds\0cluster_name";
+    // SAFETY: pointer and length belong to `path`; the others are to locals of `bytes`.
+    match bytes(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }) {
+        Ok(name) => Ok(Some(name).filter(|name| !name.is_empty())),
+        Err(HostError(NOT_FOUND)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Sets filter state `wasm.<key>` of the current request.
 pub fn set_filter_state(key: &str, value: &[u8]) -> Result<()> {
     // SAFETY: pointers and lengths belong to the arguments.
@@ -284,6 +298,20 @@ pub fn increment_metric(id: u32, by: u64) -> Result<()> {
     let by = i64::try_from(by).map_err(|_| HostError(u32::MAX))?;
     // SAFETY: no pointers.
     ok(unsafe { proxy_increment_metric(id, by) })
+}
+
+/// The value of a metric.
+pub fn get_metric(id: u32) -> Result<u64> {
+    let mut value = 0;
+    // SAFETY: the pointer is to a local.
+    ok(unsafe { proxy_get_metric(id, &raw mut value) })?;
+    Ok(value)
+}
+
+/// The size of this VM's memory, in bytes.
+pub fn memory_size() -> u64 {
+    let pages = core::arch::wasm32::memory_size::<0>();
+    u64::try_from(pages).unwrap_or(u64::MAX).saturating_mul(65_536)
 }
 
 /// Sets a gauge.

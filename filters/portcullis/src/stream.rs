@@ -40,7 +40,7 @@ enum State {
     NeedsKeys(Unjudged),
     /// Its body decides.
     Waiting(Box<Waiting>),
-    /// It goes on.
+    /// It goes on: it is permitted, or out of scope.
     Permitted,
     /// It has been answered.
     Refused,
@@ -174,6 +174,11 @@ impl Core {
     fn judge(&mut self, armed: &Rc<Armed>, end: bool, waited: Option<u64>) -> Result<Action, HostError> {
         let pairs = host::request_headers()?;
         let head = Head::read(&pairs)?;
+        if !covered(armed, &head)? {
+            vm::count_passed_by(&armed.name);
+            self.state = State::Permitted;
+            return Ok(Action::Continue);
+        }
         let request = head.request();
         self.path = request.path.to_vec();
         for name in request.headers.iter().map(|(name, _)| *name).filter(|name| forward::is_ours(name)) {
@@ -380,16 +385,18 @@ impl Core {
 struct Head<'a> {
     method: &'a [u8],
     path: &'a [u8],
+    authority: Option<&'a [u8]>,
     headers: Vec<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> Head<'a> {
     fn read(pairs: &'a Pairs) -> Result<Self, HostError> {
-        let mut head = Self { method: &[], path: &[], headers: Vec::new() };
+        let mut head = Self { method: &[], path: &[], authority: None, headers: Vec::new() };
         for (name, value) in pairs.read()? {
             match name {
                 b":method" => head.method = value,
                 b":path" => head.path = value,
+                b":authority" => head.authority = Some(value),
                 name if name.starts_with(b":") => {}
                 name => head.headers.push((name, value)),
             }
@@ -400,6 +407,13 @@ impl<'a> Head<'a> {
     fn request(&self) -> Request<'_> {
         Request { method: self.method, path: self.path, headers: &self.headers }
     }
+}
+
+/// Whether a request is in scope. What cannot be found out is an error, and the request is denied.
+fn covered(armed: &Armed, head: &Head<'_>) -> Result<bool, HostError> {
+    let Some(scope) = &armed.plan.scope else { return Ok(true) };
+    let cluster = if scope.asks_for_cluster() { host::cluster_name()? } else { None };
+    Ok(scope.covers(cluster.as_deref(), head.authority))
 }
 
 fn content_length(request: &Request<'_>) -> Option<u64> {

@@ -28,6 +28,7 @@ thread_local! {
     static PARKED: RefCell<BTreeMap<u32, Parked>> = const { RefCell::new(BTreeMap::new()) };
     static METRICS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
     static DECISIONS: RefCell<Decisions> = const { RefCell::new(BTreeMap::new()) };
+    static PASSED_BY: RefCell<BTreeMap<Rc<str>, u64>> = const { RefCell::new(BTreeMap::new()) };
     static SIGNATURES: [Cell<u64>; 2] = const { [Cell::new(0), Cell::new(0)] };
     static ALIVE: Cell<usize> = const { Cell::new(0) };
 }
@@ -133,6 +134,15 @@ pub fn count_decision(plugin: &Rc<str>, reason: Reason, shadowed: bool) {
     });
 }
 
+/// Counts a request that is out of scope; the tick hands it to the proxy.
+pub fn count_passed_by(plugin: &Rc<str>) {
+    PASSED_BY.with(|all| {
+        let mut all = all.borrow_mut();
+        let count = all.entry(Rc::clone(plugin)).or_default();
+        *count = count.saturating_add(1);
+    });
+}
+
 /// Counts a fetch of keys.
 pub fn count_fetch(plugin: &str, good: bool) {
     let outcome = if good { "good" } else { "failed" };
@@ -157,6 +167,10 @@ pub fn flush() {
         let metric = if shadowed { "portcullis_shadow_denials" } else { "portcullis_decisions" };
         add(&format!("wasm_filter.{plugin}.component.{}.{metric}", reason.code()), count);
     }
+    report_memory();
+    for (plugin, count) in PASSED_BY.with(RefCell::take) {
+        add(&format!("wasm_filter.{plugin}.component.scope.portcullis_passed_by"), count);
+    }
     SIGNATURES.with(|[host, module]| {
         for (name, count) in [("host", host.take()), ("module", module.take())] {
             if count > 0 {
@@ -164,6 +178,16 @@ pub fn flush() {
             }
         }
     });
+}
+
+/// Says how much memory the largest VM has. It never shrinks.
+fn report_memory() {
+    let size = host::memory_size();
+    if let Some(id) = metric(MetricKind::Gauge, "wasm_filter.portcullis.component.vm.portcullis_memory_bytes".into())
+        && host::get_metric(id).is_ok_and(|largest| largest < size)
+    {
+        let _failed = host::record_metric(id, size);
+    }
 }
 
 /// Says whether a plugin denies everything because it has no plan.

@@ -304,6 +304,20 @@ pub fn validate(config: &Value) -> Result<()> {
     Ok(())
 }
 
+/// The major and minor version of the Envoy to run.
+pub fn version() -> Result<[u32; 2]> {
+    let output = Command::new(binary()?).arg("--version").output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut numbers = text
+        .rsplit("version: ")
+        .next()
+        .and_then(|t| t.split('/').nth(1))
+        .into_iter()
+        .flat_map(|version| version.split('.'));
+    let mut next = || numbers.next().and_then(|number| number.parse().ok());
+    next().zip(next()).map(|(major, minor)| [major, minor]).with_context(|| format!("no version: {text}"))
+}
+
 /// The Envoy to run: what `ENVOY` names, else the one that `make envoy` installs.
 pub fn binary() -> Result<PathBuf> {
     let named = std::env::var_os("ENVOY").map(PathBuf::from);

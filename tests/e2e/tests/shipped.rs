@@ -115,6 +115,25 @@ fn passes(world: &World, addr: SocketAddr, request: impl Fn() -> Request) {
     wait::until("a call to pass", || world.fate(addr, &request()).passed().then_some(())).expect("it passes");
 }
 
+/// The gateway that is shared needs an upstream filter that older Envoys do not have; they say so.
+#[test]
+fn the_shared_configuration_is_taken_from_1_39_on() {
+    let world = World::new();
+    let gateway = Gateway::of("shared.yaml", world.upstream.addr()).expect("a file");
+    let config = gateway.listener("gateway", |l| world.guarded(l)).build();
+    if envoy::version().expect("a version") < [1, 39] {
+        let refusal = envoy::validate(&config).expect_err("no such filter").to_string();
+        assert!(refusal.contains("Didn't find a registered implementation for 'portcullis-belt'"), "{refusal}");
+    } else {
+        envoy::validate(&config).expect("a configuration");
+        let envoy = Launch::new(config).start().expect("Envoy");
+        let addr = envoy.addr("gateway").expect("an address");
+        let at = |request: Request| request.header("host", "<camunda.example.com>");
+        assert!(world.fate(addr, &at(world.create("dora", "invoice"))).passed());
+        assert!(world.fate(addr, &at(world.create("dora", "payroll"))).refused(403));
+    }
+}
+
 /// What a user sees of a guard: who may, may; who may not, may not; and the belt is there.
 fn guards(world: &World, envoy: &Envoy, what: &str) {
     let addr = envoy.addr("gateway").expect("an address");
