@@ -1,8 +1,8 @@
 //! The checked form of a configuration: immutable, and ready to judge with.
 
 use super::source::{
-    ApiSource, Configuration, CookieCredential, DeferOrDeny, ForwardToken, GateSource, HeaderCredential, Mode,
-    Preflight, Searches,
+    ApiSource, Configuration, CookieCredential, DecisionLogSource, DeferOrDeny, ForwardToken, GateSource,
+    HeaderCredential, Mode, Preflight, PrincipalsSource, Searches,
 };
 use super::{ConfigError, Scope, issuers, scope};
 use crate::api::catalogue::{Operation, Surface, Version};
@@ -10,6 +10,7 @@ use crate::api::route::BasePath;
 use crate::authn::credential::Source;
 use crate::authn::{Issuers, UnixSeconds};
 use crate::authz::{Rules, Unresolved};
+use crate::decision::log::{LogRules, Principals, Share};
 use crate::policy;
 use crate::reply::forward::{self, Forward};
 use crate::table::Table;
@@ -70,8 +71,8 @@ pub struct Plan {
     pub forward_preflight: bool,
     /// Whether refusals carry the reason in a header.
     pub explain_header: bool,
-    /// Whether decisions are put into the filter state.
-    pub log_to_filter_state: bool,
+    /// What is logged of decisions.
+    pub log: LogRules,
 }
 
 impl Plan {
@@ -121,9 +122,26 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
         },
         forward_preflight: source.cors.preflight == Preflight::Forward,
         explain_header: source.debug.explain_header,
-        log_to_filter_state: source.decision_log.filter_state,
+        log: log(&source.decision_log)?,
     };
     Ok((plan, warnings))
+}
+
+fn log(source: &DecisionLogSource) -> Result<LogRules, ConfigError> {
+    let share = |name: &str, part: f64| {
+        Share::new(part)
+            .ok_or_else(|| ConfigError::new(format!("decisionLog.sample.{name}"), format!("{part} is not from 0 to 1")))
+    };
+    Ok(LogRules {
+        filter_state: source.filter_state,
+        lines: source.lines,
+        allow: share("allow", source.sample.allow)?,
+        deny: share("deny", source.sample.deny)?,
+        principals: match source.principals {
+            PrincipalsSource::Plain => Principals::Plain,
+            PrincipalsSource::Hashed => Principals::Hashed,
+        },
+    })
 }
 
 /// Shadow mode must end by itself, so that nobody forgets it.

@@ -381,6 +381,41 @@ pub struct DebugSource {
 pub struct DecisionLogSource {
     /// As JSON in the filter state, for access logs.
     pub filter_state: bool,
+    /// As JSON in the proxy's log, a line each.
+    pub lines: bool,
+    /// Which decisions get a line.
+    pub sample: SampleSource,
+    /// What a log says of users and clients.
+    pub principals: PrincipalsSource,
+}
+
+/// Which decisions get a line in the proxy's log: shares from 0 to 1.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct SampleSource {
+    /// Of allowed calls.
+    pub allow: f64,
+    /// Of denied calls.
+    pub deny: f64,
+}
+
+impl Default for SampleSource {
+    fn default() -> Self {
+        Self { allow: 0.0, deny: 1.0 }
+    }
+}
+
+/// What a log says of users and clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum PrincipalsSource {
+    /// Their names.
+    #[default]
+    Plain,
+    /// The SHA-256 digests of their names.
+    Hashed,
 }
 
 fn default_credentials() -> Vec<CredentialSource> {

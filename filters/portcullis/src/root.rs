@@ -5,11 +5,13 @@
 //! only what the bytes themselves say is refused; whatever else goes wrong is accepted, and then
 //! everything is denied.
 
-use crate::host::{self, Level};
+use crate::host::{self, HostError, Level};
 use crate::stream::Stream;
 use crate::vm::{self, Share, SharedMemory, Wait};
 use portcullis::authn::keys::remote::{Fetch, MAX_ANSWER, Received};
 use portcullis::config::{self, Plan};
+use portcullis::decision::Decision;
+use portcullis::decision::log::Sampler;
 use portcullis::reason::Reason;
 use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -22,6 +24,8 @@ use std::time::Duration;
 /// How often counters are handed over, keys fetched where they are due, and parked requests looked
 /// after, in milliseconds.
 const TICK: u32 = 100;
+/// Filter state for access logs.
+const LOG: &str = "portcullis_log";
 
 /// A plan with what it needs to judge.
 #[derive(Debug)]
@@ -32,7 +36,24 @@ pub struct Armed {
     /// A body has come to a held request: the proxy is set up for that, and no request need be
     /// given up for want of one.
     pub bodies_come: Cell<bool>,
+    sampler: Sampler,
     _share: Share,
+}
+
+impl Armed {
+    /// Writes a decision where the configuration wants it.
+    pub fn log(&self, decision: &Decision, shadowed: bool) -> Result<(), HostError> {
+        let rules = &self.plan.log;
+        let line = self.sampler.picks(decision, rules);
+        if !line && !rules.filter_state {
+            return Ok(());
+        }
+        let text = decision.log(shadowed, rules.principals).to_string();
+        if line {
+            host::log(Level::Info, &format!("decision {} {text}", self.name));
+        }
+        if rules.filter_state { host::set_filter_state(LOG, text.as_bytes()) } else { Ok(()) }
+    }
 }
 
 /// The root context of a configuration.
@@ -62,7 +83,14 @@ impl Root {
         };
         let memory = vm::memory(&plan);
         let bodies_come = Cell::new(false);
-        self.armed = Some(Rc::new(Armed { plan: Rc::new(plan), name, memory, bodies_come, _share: share }));
+        self.armed = Some(Rc::new(Armed {
+            plan: Rc::new(plan),
+            name,
+            memory,
+            bodies_come,
+            sampler: Sampler::default(),
+            _share: share,
+        }));
     }
 
     /// Fetches the keys that are due.

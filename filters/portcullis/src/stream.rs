@@ -28,8 +28,6 @@ const KEYS_PATIENCE: i64 = 6;
 
 /// Filter state that the belt requires.
 const BELT: &str = "portcullis_belt";
-/// Filter state for access logs.
-const LOG: &str = "portcullis_log";
 
 /// Where a request is.
 #[derive(Debug)]
@@ -318,9 +316,7 @@ impl Core {
     fn settle(&mut self, decision: &Decision) -> Result<Action, HostError> {
         let Some(armed) = self.armed.clone() else { return Ok(self.refuse(Reason::EdgeUnavailable)) };
         let shadowed = !decision.is_allow() && armed.plan.shadows(host::now()?);
-        if armed.plan.log_to_filter_state {
-            host::set_filter_state(LOG, decision.log(shadowed).to_string().as_bytes())?;
-        }
+        armed.log(decision, shadowed)?;
         if !decision.is_allow() && !shadowed {
             return Ok(self.refuse(decision.reason()));
         }

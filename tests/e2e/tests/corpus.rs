@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use portcullis::authn::UnixSeconds;
 use portcullis::config::Gate;
+use portcullis::decision::log::Principals;
 use portcullis::suite::{self, Case, CaseRequest, Suite, Verdict};
 use portcullis_e2e::access::AccessLine;
 use portcullis_e2e::client::{self, Request};
@@ -234,7 +235,7 @@ impl Asked<'_> {
     /// What the engine says where the path is this one.
     fn natively(&self, path: &str) -> Value {
         let request = CaseRequest { path: path.to_owned(), ..self.case.request.clone() };
-        suite::decide(&self.suite.plan, &self.case.caller, &request, now()).log(false)
+        suite::decide(&self.suite.plan, &self.case.caller, &request, now()).log(false, Principals::Plain)
     }
 
     /// How what came of it differs from what the engine says, where it does.

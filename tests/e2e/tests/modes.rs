@@ -166,3 +166,35 @@ fn a_preflight_passes_only_where_it_is_opened() {
     assert_eq!(closed.send(&request).status, 401);
     assert!(closed.world.upstream.find(request.id()).is_none());
 }
+
+/// The decisions in Envoy's own log.
+fn lines(stage: &Stage) -> Vec<Value> {
+    let log = stage.envoy.log();
+    let found = log.lines().filter_map(|line| line.split_once("decision orders "));
+    found.map(|(_, json)| serde_json::from_str(json).expect("JSON")).collect()
+}
+
+#[test]
+fn decisions_are_logged_a_line_each_by_their_shares() {
+    let stage = Stage::new(|l| {
+        l.edit_plugin(|plugin| {
+            plugin["decisionLog"] = json!({"lines": true, "sample": {"allow": 0.25}, "principals": "hashed"});
+        })
+    });
+    for _ in 0..5 {
+        assert_eq!(stage.send(&stage.world.create("dora", "invoice")).status, 200);
+        assert_eq!(stage.send(&stage.world.create("dora", "payroll")).status, 403);
+    }
+    let count = |all: &[Value], decision: &str| all.iter().filter(|d| d["decision"] == *decision).count();
+    let all = portcullis_e2e::wait::until("the lines", || Some(lines(&stage)).filter(|all| count(all, "deny") == 5));
+    let all = all.expect("a line for each denial");
+    assert_eq!(count(&all, "allow"), 2, "{all:?}");
+    for decision in &all {
+        assert_eq!(decision["operation"], "createProcessInstance");
+        assert!(
+            decision["principal"]["username"].as_str().is_some_and(|name| name.starts_with("sha256:")),
+            "{decision}"
+        );
+        assert!(!decision.to_string().contains("dora"), "{decision}");
+    }
+}

@@ -1,5 +1,7 @@
 //! What was decided, with everything that explains it.
 
+pub mod log;
+
 use crate::api::catalogue::Operation;
 use crate::authn::Subject;
 use crate::authz::{Grant, Permit, Principal};
@@ -77,18 +79,6 @@ impl Decision {
             "grant": grant.map(explain_grant),
             "table": &*self.table,
         })
-    }
-
-    /// The same for access logs, with what exactly was wrong, and whether shadow mode forwarded
-    /// what would have been denied.
-    #[must_use]
-    pub fn log(&self, shadowed: bool) -> Value {
-        let mut object = self.explain();
-        if let Some(object) = object.as_object_mut() {
-            object.extend(self.detail().map(|detail| ("detail".to_owned(), Value::from(detail))));
-            object.extend(shadowed.then(|| ("shadow".to_owned(), Value::from(true))));
-        }
-        object
     }
 }
 
