@@ -41,6 +41,8 @@ reasons! {
     GrantedId = "granted_id", 200, 0, "Nothing.";
     /// Any identity may do it.
     NoPermissionRequired = "no_permission_required", 200, 0, "Nothing.";
+    /// The caller is a cluster administrator.
+    ClusterAdmin = "cluster_admin", 200, 0, "Take it out of `clusterAdmin` where it should not be.";
     /// It needs no credential, and the configuration opens it.
     Anonymous = "anonymous", 200, 0, "Take it out of `anonymous` to require a credential.";
     /// A preflight request (CORS), which carries no credential and does nothing.
@@ -55,6 +57,8 @@ reasons! {
     DeferredBody = "deferred_body", 200, 0, "Raise `body.maxBytes`, or `unresolved: deny` to stop it here.";
     /// A grant covers it under a condition that only the cluster can evaluate.
     DeferredCondition = "deferred_condition", 200, 0, "Nothing, or `unresolved: deny` to stop it here.";
+    /// What is asked for, or what it requires, is known to the cluster alone.
+    DeferredUnmapped = "deferred_unmapped", 200, 0, "Nothing, or `unresolved: deny` to stop it here.";
     /// The grants cover it; whether the tenant does, the cluster decides.
     DeferredTenant = "deferred_tenant", 200, 0, "Nothing, or `unresolved: deny` to stop it here.";
     /// Readers of the path could take it for different things.

@@ -13,6 +13,7 @@ pub struct Route<'a> {
     /// The operation.
     pub operation: &'static Operation,
     parameters: Vec<Segment<'a>>,
+    last: &'a str,
 }
 
 impl Route<'_> {
@@ -20,6 +21,12 @@ impl Route<'_> {
     #[must_use]
     pub fn parameter(&self, number: usize) -> Option<&str> {
         self.parameters.get(number).map(|s| &*s.text)
+    }
+
+    /// The last segment of the path, as it stands there; empty at the root.
+    #[must_use]
+    pub fn last_segment(&self) -> &str {
+        self.last
     }
 
     /// Whether a path parameter is a key that is not written as the cluster itself writes keys.
@@ -80,7 +87,8 @@ pub fn find<'a>(base: &BasePath, method: &[u8], target: &'a [u8]) -> Result<Opti
             return Err(Ambiguous("an encoded slash or percent sign where the id can have none"));
         }
     }
-    Ok(Some(Route { operation, parameters }))
+    let last = all.last().map_or("", |segment| segment.raw);
+    Ok(Some(Route { operation, parameters, last }))
 }
 
 const ESCAPED_LITERAL: Ambiguous = Ambiguous("a fixed segment is written with percent-escapes");

@@ -24,7 +24,8 @@ pub enum Verdict {
 #[must_use]
 pub fn anonymous(operation: &Operation) -> Verdict {
     if operation.public && !operation.blocked {
-        Verdict::Allow(Permit::without_grant(Reason::Anonymous))
+        let permit = Permit::without_grant(Reason::Anonymous);
+        Verdict::Allow(if operation.mode == Mode::Unmapped { permit.left_to_cluster() } else { permit })
     } else {
         Verdict::Deny(Reason::OperationBlocked)
     }
@@ -86,7 +87,11 @@ fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &R
     let held = |a: &Alternative| evaluate(a, route, body, principal);
     match operation.mode {
         Mode::None => Verdict::Allow(Permit::without_grant(Reason::NoPermissionRequired)),
-        Mode::ClusterAdmin => Verdict::Deny(Reason::OperationBlocked),
+        Mode::ClusterAdmin => rules.cluster_admin.decide(principal.identity(), principal.groups()),
+        Mode::Unmapped => Verdict::Allow(Permit::deferred(Reason::DeferredUnmapped)),
+        _ if operation.static_files && is_static(route.last_segment()) => {
+            Verdict::Allow(Permit::without_grant(Reason::NoPermissionRequired))
+        }
         Mode::Single | Mode::AnyOf => match best(alternatives.map(held)) {
             Held::Nothing if operation.filters() && !rules.deny_empty_searches => {
                 Verdict::Allow(Permit::deferred(Reason::DeferredFilter))
@@ -100,6 +105,13 @@ fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &R
         }
         Mode::AllMatched => all_or_some(alternatives.map(held), Verdict::Deny(Reason::PermissionMissing)),
     }
+}
+
+/// What the web applications give to everyone: the page that says what one may not use, and files
+/// of these kinds.
+fn is_static(last_segment: &str) -> bool {
+    const KINDS: [&str; 9] = [".css", ".js", ".js.map", ".jpg", ".png", "woff2", ".ico", ".svg", "/forbidden"];
+    KINDS.iter().any(|kind| format!("/{last_segment}").ends_with(kind))
 }
 
 fn verdict(held: Held) -> Verdict {

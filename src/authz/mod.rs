@@ -3,10 +3,12 @@
 //! Only this module makes a [`Permit`].
 
 mod alternative;
+mod cluster_admin;
 mod decide;
 mod principal;
 mod tenant;
 
+pub use cluster_admin::{AdminClaim, ClusterAdmin};
 pub use decide::{Verdict, anonymous, decide, preflight};
 pub use principal::Principal;
 
@@ -76,6 +78,11 @@ impl Permit {
         Self { certainty: Certainty::Final, reason, grant: None }
     }
 
+    /// The same, with the last word left to the cluster.
+    fn left_to_cluster(self) -> Self {
+        Self { certainty: Certainty::Deferred, ..self }
+    }
+
     /// The same for a reason that leaves the rest to the cluster; one that is deferred already
     /// keeps its own.
     fn deferred_by(self, reason: Reason) -> Self {
@@ -127,4 +134,6 @@ pub struct Rules {
     pub unresolved_operations: BTreeMap<&'static str, Unresolved>,
     /// A search by a principal that holds nothing is denied.
     pub deny_empty_searches: bool,
+    /// Who administers the whole cluster.
+    pub cluster_admin: ClusterAdmin,
 }

@@ -98,6 +98,7 @@ const fn mode(mode: Mode) -> &'static str {
         Mode::OneByType => "one-by-type",
         Mode::AllMatched => "all-matched",
         Mode::ClusterAdmin => "cluster-admin",
+        Mode::Unmapped => "unmapped",
     }
 }
 

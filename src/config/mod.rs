@@ -9,6 +9,7 @@ mod plan;
 mod remote;
 mod scope;
 mod source;
+mod surfaces;
 
 pub use plan::{Gate, Plan, Warning};
 pub use scope::Scope;

@@ -1,15 +1,15 @@
 //! The checked form of a configuration: immutable, and ready to judge with.
 
 use super::source::{
-    ApiSource, Configuration, CookieCredential, DecisionLogSource, DeferOrDeny, ForwardToken, GateSource,
-    HeaderCredential, Mode, Preflight, PrincipalsSource, Searches,
+    Configuration, CookieCredential, DecisionLogSource, DeferOrDeny, ForwardToken, GateSource, HeaderCredential, Mode,
+    Preflight, PrincipalsSource, Searches,
 };
-use super::{ConfigError, Scope, issuers, scope};
+use super::{ConfigError, Scope, issuers, scope, surfaces};
 use crate::api::catalogue::{Operation, Surface, Version};
 use crate::api::route::BasePath;
 use crate::authn::credential::Source;
 use crate::authn::{Issuers, UnixSeconds};
-use crate::authz::{Rules, Unresolved};
+use crate::authz::{ClusterAdmin, Rules, Unresolved};
 use crate::decision::log::{LogRules, Principals, Share};
 use crate::policy;
 use crate::reply::forward::{self, Forward};
@@ -97,6 +97,7 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
     if source.body.max_bytes == 0 || source.body.max_bytes > MAX_BODY {
         return Err(ConfigError::new("body.maxBytes", format!("must be from 1 to {MAX_BODY}")));
     }
+    let open = surfaces::open(&source.api)?;
     let plan = Plan {
         name: source.name.clone(),
         scope: scope::check(source.scope.as_ref())?,
@@ -105,8 +106,7 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
         credentials: credentials(source)?,
         base_path: BasePath::parse(&source.api.base_path)
             .map_err(|e| ConfigError::new("api.basePath", format!("`{}`: {}", source.api.base_path, e.0)))?,
-        surfaces: surfaces(&source.api)?,
-        rules: rules(source)?,
+        rules: rules(source, surfaces::cluster_admin(source.cluster_admin.as_ref(), &open, &mut warnings)?)?,
         table_digest: table.digest().into(),
         table: Rc::new(table),
         gate: match source.body.gate {
@@ -114,7 +114,8 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
             GateSource::Stream => Gate::Stream,
         },
         max_body: source.body.max_bytes,
-        anonymous: anonymous(&source.anonymous)?,
+        anonymous: surfaces::anonymous(&source.anonymous, &open)?,
+        surfaces: open,
         shadow_until: shadow(source)?,
         forward: Forward {
             identity_headers: source.forward.identity_headers,
@@ -230,18 +231,7 @@ fn cookie(path: &str, source: &CookieCredential) -> Result<Source, ConfigError> 
     Ok(Source::Cookie { name: source.name.clone() })
 }
 
-fn surfaces(api: &ApiSource) -> Result<Vec<Surface>, ConfigError> {
-    let read = |(number, name): (usize, &String)| match name.as_str() {
-        "v2" => Ok(Surface::V2),
-        other => {
-            let reason = format!("`{other}` cannot be opened by this version; supported: v2");
-            Err(ConfigError::new(format!("api.surfaces[{number}]"), reason))
-        }
-    };
-    api.surfaces.iter().enumerate().map(read).collect()
-}
-
-fn rules(source: &Configuration) -> Result<Rules, ConfigError> {
+fn rules(source: &Configuration, cluster_admin: ClusterAdmin) -> Result<Rules, ConfigError> {
     let version = Version::parse(&source.api.version).filter(|v| VERSIONS.contains(v)).ok_or_else(|| {
         let known: Vec<String> = VERSIONS.iter().map(ToString::to_string).collect();
         ConfigError::new("api.version", format!("`{}` is not one of {}", source.api.version, known.join(", ")))
@@ -262,17 +252,6 @@ fn rules(source: &Configuration) -> Result<Rules, ConfigError> {
         unresolved: unresolved(source.unresolved.default),
         unresolved_operations: by_operation.collect::<Result<_, ConfigError>>()?,
         deny_empty_searches: source.searches == Searches::Deny,
+        cluster_admin,
     })
-}
-
-fn anonymous(ids: &[String]) -> Result<Vec<&'static str>, ConfigError> {
-    let read = |(number, id): (usize, &String)| {
-        let refused = |reason: &str| ConfigError::new(format!("anonymous[{number}]"), format!("`{id}` {reason}"));
-        let operation = Operation::named(id).ok_or_else(|| refused("is not an operation of the catalogue"))?;
-        if !operation.public || operation.blocked || operation.surface != Surface::V2 {
-            return Err(refused("is not an operation that the cluster answers without a credential"));
-        }
-        Ok(operation.id)
-    };
-    ids.iter().enumerate().map(read).collect()
 }

@@ -32,6 +32,9 @@ pub struct Configuration {
     pub api: ApiSource,
     /// What is granted to whom.
     pub policy: Policy,
+    /// Who administers the whole cluster.
+    #[serde(default)]
+    pub cluster_admin: Option<ClusterAdminSource>,
     /// What becomes of decisions.
     #[serde(default)]
     pub mode: Mode,
@@ -233,6 +236,30 @@ impl Default for ApiSource {
     fn default() -> Self {
         Self { version: "8.9".into(), base_path: "/".into(), surfaces: vec!["v2".into()], multi_tenancy: false }
     }
+}
+
+/// Who administers the whole cluster, as in `camunda.security.cluster-admin.oidc`; any match counts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ClusterAdminSource {
+    /// Clients, by id.
+    pub clients: Vec<String>,
+    /// Groups, by id.
+    pub groups: Vec<String>,
+    /// Claims.
+    pub claims: Vec<AdminClaimSource>,
+}
+
+/// A claim that makes an administrator.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AdminClaimSource {
+    /// Its name.
+    pub name: String,
+    /// What it must be, or hold.
+    pub value: String,
 }
 
 /// What becomes of decisions.

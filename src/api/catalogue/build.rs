@@ -165,7 +165,7 @@ fn write_operations(out: &mut String, operations: &[Row], resources: &Row) {
             out,
             "    Operation {{ id: {:?}, surface: Surface::{surface}, since: {}, method: {}, path: {:?}, \
              parameters: &{:?}, public: {}, blocked: {}, mode: Mode::{}, grants: &[{}], \
-             never_denied: {}, tenant: {tenant}, body_members: &{members:?}, note: {:?} }},",
+             static_files: {}, never_denied: {}, tenant: {tenant}, body_members: &{members:?}, note: {:?} }},",
             need(row, "operation"),
             version(need(row, "since")),
             method(row),
@@ -175,6 +175,7 @@ fn write_operations(out: &mut String, operations: &[Row], resources: &Row) {
             flag(row, "blocked"),
             variant(need(row, "mode")),
             grants.join(", "),
+            flag(row, "staticFiles"),
             flag(row, "neverDenied"),
             text(row, "note"),
         );
@@ -195,7 +196,7 @@ fn write_tree(out: &mut String, operations: &[Row]) {
     let mut nodes = vec![Node::default()];
     for (number, row) in operations.iter().enumerate() {
         let (mut at, mut rest) = (0, false);
-        for segment in need(row, "path").split('/').skip(1) {
+        for segment in need(row, "path").split('/').filter(|s| !s.is_empty()) {
             let fresh = nodes.len();
             let next = match segment {
                 "**" => {

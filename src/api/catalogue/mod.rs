@@ -61,6 +61,10 @@ pub enum Surface {
 }
 
 impl Surface {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::V2, Self::Cluster, Self::V1, Self::Webapps, Self::Mcp, Self::PhysicalTenants, Self::Infra];
+
     /// The name in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -139,6 +143,8 @@ pub enum Mode {
     AllMatched,
     /// A rule of its own, outside the authorizations: cluster administrators.
     ClusterAdmin,
+    /// What is asked for, or what it requires, is not known here; any identity may ask the cluster.
+    Unmapped,
 }
 
 /// Where the id that a grant is compared with stands.
@@ -236,6 +242,8 @@ pub struct Operation {
     pub mode: Mode,
     /// What can satisfy it.
     pub grants: &'static [Alternative],
+    /// Files of a web application, and its page for those who may not use it, need no grant.
+    pub static_files: bool,
     /// A caller without any grant may still succeed.
     pub never_denied: bool,
     /// Where it names a tenant.

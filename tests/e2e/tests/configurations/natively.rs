@@ -103,7 +103,7 @@ fn what_is_no_json_object_is_refused() {
 #[test]
 fn a_typo_is_refused() {
     refused(&[
-        ("/isuers", json!([]), "isuers: unknown field `isuers`, expected one of `version`, `name`, `issuers`, …"),
+        ("/isuers", json!([]), "isuers: unknown field `isuers`, expected one of `version`, `name`, …"),
         ("/Version", json!(1), "Version: unknown field `Version`, …"),
         ("/decision_log", json!({}), "decision_log: unknown field `decision_log`, …"),
         (
@@ -272,8 +272,11 @@ fn what_cannot_be_meant_is_refused() {
             "credentials[0].cookie.name: is the cluster's own session, which is no token",
         ),
         ("/api/version", json!("8.7"), "api.version: `8.7` is not one of 8.8, 8.9, 8.10"),
-        ("/api/surfaces", json!(["v2", "webapps"]), "api.surfaces[1]: `webapps` cannot be opened by this version; …"),
-        ("/api/surfaces", json!(["V2"]), "api.surfaces[0]: `V2` cannot be opened by this version; …"),
+        ("/api/surfaces", json!(["v2", "grpcs"]), "api.surfaces[1]: `grpcs` is not one of …"),
+        ("/api/surfaces", json!(["V2"]), "api.surfaces[0]: `V2` is not one of …"),
+        ("/clusterAdmin", json!({"clients": [""]}), "clusterAdmin.clients[0]: is empty"),
+        ("/clusterAdmin", json!({"claims": [{"name": "", "value": "x"}]}), "clusterAdmin.claims[0].name: is empty"),
+        ("/clusterAdmin", json!({"users": []}), "clusterAdmin.users: unknown field …"),
         ("/issuers/0/algorithms", json!(["ES256"]), "issuers[0].algorithms: no key takes any of these algorithms"),
         (
             "/credentials",
