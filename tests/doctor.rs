@@ -16,7 +16,12 @@ const BELT: &str = "/http_filters/1/typed_config";
 type Change = Box<dyn Fn(&mut Value)>;
 
 fn shipped() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/envoy.yaml");
+    usable("envoy.yaml")
+}
+
+/// A shipped configuration with an issuer that can be used.
+fn usable(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy").join(name);
     let mut envoy = portcullis::suite::document(&path).unwrap();
     let given = envoy.pointer_mut(&format!("{MANAGER}{PLUGIN}/configuration/value")).unwrap();
     let mut configuration: Value = serde_json::from_str(given.as_str().unwrap()).unwrap();
@@ -80,6 +85,28 @@ fn insert_filter(envoy: &mut Value, place: usize, kind: &str, more: Value) {
 #[test]
 fn what_is_shipped_is_guarded() {
     assert_eq!(after("shipped", |_| {}), BTreeSet::new());
+}
+
+#[test]
+fn the_belt_of_a_shared_gateway_stands_at_the_cluster() {
+    let shared = usable("shared.yaml");
+    assert_eq!(doctor("shared-shipped", &shared.to_string(), &[]), (0, BTreeSet::new()));
+    let codes = |name: &str, change: &dyn Fn(&mut Value)| {
+        let mut envoy = shared.clone();
+        change(&mut envoy["static_resources"]["clusters"][0]);
+        doctor(name, &envoy.to_string(), &[]).1
+    };
+    let options =
+        "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions/http_filters";
+    let found = codes("shared-without", &|cluster| {
+        cluster.pointer_mut(options).unwrap().as_array_mut().unwrap().remove(0);
+    });
+    assert_eq!(found, BTreeSet::from(["critical belt_missing".to_owned()]));
+    let found = codes("shared-name", &|cluster| {
+        let belt = cluster.pointer_mut(&format!("{options}/0/typed_config/rules/policies/judged/principals/0"));
+        belt.unwrap()["filter_state"]["string_match"]["exact"] = json!("others:allow");
+    });
+    assert_eq!(found, BTreeSet::from(["critical belt_name".to_owned()]));
 }
 
 #[test]

@@ -29,6 +29,11 @@ impl Scope {
         !self.clusters.is_empty()
     }
 
+    /// The clusters whose requests are judged.
+    pub fn clusters(&self) -> impl Iterator<Item = &str> {
+        self.clusters.iter().map(String::as_str)
+    }
+
     fn covers_host(&self, authority: Option<&[u8]>) -> bool {
         authority.and_then(host).is_none_or(|host| self.hosts.contains(&host))
     }

@@ -5,7 +5,7 @@ use super::finding::Finding;
 use super::plugin::Guard;
 use crate::config::Gate;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const RBAC: &str = "filters.http.rbac.v3.RBAC";
 const KEY: &str = "wasm.portcullis_belt";
@@ -93,10 +93,25 @@ pub fn place(manager: &Manager<'_>) -> Option<usize> {
 const HOW: &str = "Put Envoy's RBAC filter after it, with the one principal `filter_state: {key: wasm.portcullis_belt, \
                    string_match: {exact: \"<name>:allow\"}}`; envoy/envoy.yaml has it.";
 
+/// Clusters that demand the belt themselves, by their own filters, and what they demand.
+pub type AtClusters<'a> = BTreeMap<&'a str, Rules>;
+
+/// The clusters that have a belt of their own.
+pub fn at_clusters<'a>(clusters: &BTreeMap<&'a str, Vec<Filter<'a>>>) -> AtClusters<'a> {
+    let demands = |filters: &Vec<Filter<'_>>| {
+        let found = filters.iter().filter(|f| is_rbac(f) && !f.disabled).map(|f| rules(f.config));
+        found.into_iter().find(|rules| *rules != Rules::NoBelt)
+    };
+    clusters.iter().filter_map(|(name, filters)| Some((*name, demands(filters)?))).collect()
+}
+
 /// What is wrong with the belt of a chain.
-pub fn examine(manager: &Manager<'_>, guard: &Guard, findings: &mut Vec<Finding>) {
+pub fn examine(manager: &Manager<'_>, guard: &Guard, clusters: &AtClusters<'_>, findings: &mut Vec<Finding>) {
     let at = &manager.at;
     let Some(place) = place(manager) else {
+        if examine_clusters(manager, guard, clusters, findings) {
+            return;
+        }
         let shadow_only = manager.filters.iter().any(|f| is_rbac(f) && f.config.to_string().contains(KEY));
         let (code, what) = if shadow_only {
             ("belt_not_enforced", "the belt stands in shadow rules or in a matcher, which stop nothing here")
@@ -126,6 +141,38 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, findings: &mut Vec<Finding>
         // It is brought by routes, and examined there.
         Rules::NoBelt => {}
     }
+}
+
+/// What is wrong with the belts of the clusters that a chain judges requests for; `false` where none
+/// of them has one.
+fn examine_clusters(
+    manager: &Manager<'_>,
+    guard: &Guard,
+    clusters: &AtClusters<'_>,
+    findings: &mut Vec<Finding>,
+) -> bool {
+    let judged: BTreeSet<&str> = if guard.clusters.is_empty() {
+        manager.routes.iter().flat_map(|r| r.clusters()).collect()
+    } else {
+        guard.clusters.iter().map(String::as_str).collect()
+    };
+    if !judged.iter().any(|name| clusters.contains_key(name)) {
+        return false;
+    }
+    for name in judged {
+        let at = format!("cluster {name}");
+        match clusters.get(name) {
+            Some(Rules::Demands(values)) => examine_values(&at, guard, values, findings),
+            Some(_) => findings.push(Finding::critical("belt_open", &at, "the cluster's belt has a way past", HOW)),
+            None => findings.push(Finding::critical(
+                "belt_missing",
+                &at,
+                "other clusters behind this chain have a belt, this one has none",
+                "Give it the same `http_filters`, or lead no judged route to it.",
+            )),
+        }
+    }
+    true
 }
 
 /// What is wrong with the values that a belt demands.

@@ -76,7 +76,12 @@ impl<'a> Route<'a> {
         field(self.route, "route")
     }
 
-    /// The clusters it may forward to; a cluster that a header names is written `header:NAME`.
+    /// Whether a header of the request names the cluster.
+    pub fn by_header(&self) -> bool {
+        self.action().is_some_and(|action| !text(action, "cluster_header").is_empty())
+    }
+
+    /// The clusters it may forward to, by name; a header that names one counts as its name.
     pub fn clusters(&self) -> Vec<&'a str> {
         let Some(action) = self.action() else { return Vec::new() };
         let single = [text(action, "cluster"), text(action, "cluster_header")];
@@ -99,6 +104,24 @@ pub struct Manager<'a> {
     pub buffer: u64,
     /// Routes come from elsewhere and are not in the document.
     pub routes_elsewhere: Option<&'a str>,
+}
+
+/// The HTTP filters of the clusters that have some of their own, by the cluster's name: what passes
+/// there has passed every listener and route.
+pub fn clusters(document: &Value) -> BTreeMap<&str, Vec<Filter<'_>>> {
+    let mut all: Vec<&Value> = Vec::new();
+    for section in document.get("configs").and_then(Value::as_array).into_iter().flatten() {
+        for clusters in ["static_clusters", "dynamic_active_clusters"] {
+            all.extend(list(section, clusters).iter().filter_map(|c| field(c, "cluster")));
+        }
+    }
+    all.extend(field(document, "static_resources").map(|r| list(r, "clusters")).unwrap_or_default());
+    let filters = |cluster| {
+        let options = field(cluster, "typed_extension_protocol_options")?;
+        let http = options.get("envoy.extensions.upstreams.http.v3.HttpProtocolOptions")?;
+        Some(list(http, "http_filters").iter().map(|f| filter(f, &Named::default())).collect())
+    };
+    all.into_iter().filter_map(|cluster| Some((text(cluster, "name"), filters(cluster)?))).collect()
 }
 
 /// What the sections of a dump hold by name.
@@ -167,13 +190,7 @@ fn number(value: &Value) -> Option<u64> {
 }
 
 fn manager<'a>(at: String, config: &'a Value, buffer: u64, named: &Named<'a>) -> Manager<'a> {
-    let filters = list(config, "http_filters").iter().map(|filter| {
-        let name = text(filter, "name");
-        let any = field(filter, "typed_config")
-            .or_else(|| named.filters.get(name).and_then(|found| field(found, "typed_config")));
-        let (kind, inner) = any.map_or(("", &Value::Null), typed);
-        Filter { name, kind, config: inner, disabled: flag(filter, "disabled") }
-    });
+    let filters = list(config, "http_filters").iter().map(|f| filter(f, named));
     let own = list(config, "upgrade_configs").iter().filter(|u| !list(u, "filters").is_empty());
     let discovered = field(config, "rds").map(|rds| text(rds, "route_config_name"));
     let table = field(config, "route_config").or_else(|| named.routes.get(discovered?).copied());
@@ -185,6 +202,14 @@ fn manager<'a>(at: String, config: &'a Value, buffer: u64, named: &Named<'a>) ->
         routes_elsewhere: if table.is_none() { discovered.or(Some("")) } else { None },
         at,
     }
+}
+
+fn filter<'a>(filter: &'a Value, named: &Named<'a>) -> Filter<'a> {
+    let name = text(filter, "name");
+    let any = field(filter, "typed_config")
+        .or_else(|| named.filters.get(name).and_then(|found| field(found, "typed_config")));
+    let (kind, inner) = any.map_or(("", &Value::Null), typed);
+    Filter { name, kind, config: inner, disabled: flag(filter, "disabled") }
 }
 
 fn routes<'a>(at: &str, table: &'a Value) -> Vec<Route<'a>> {

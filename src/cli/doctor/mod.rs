@@ -64,18 +64,20 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     let managers: Vec<Manager> = values.iter().flat_map(|value| chain::managers(value)).collect();
     let judged: Vec<(&Manager, Option<Guard>)> =
         managers.iter().map(|manager| (manager, plugin::find(manager))).collect();
-    let guarded: BTreeSet<&str> = judged
-        .iter()
-        .filter(|(_, guard)| guard.is_some())
-        .flat_map(|(manager, _)| manager.routes.iter().flat_map(|r| r.clusters()))
-        .collect();
+    let mut guarded: BTreeSet<&str> = BTreeSet::new();
+    for (manager, guard) in &judged {
+        let Some(guard) = guard else { continue };
+        guarded.extend(manager.routes.iter().flat_map(|r| r.clusters()).filter(|cluster| guard.covers(cluster)));
+    }
+    let clusters = values.iter().flat_map(|value| chain::clusters(value)).collect();
+    let belts = belt::at_clusters(&clusters);
     for (manager, guard) in &judged {
         match guard {
             Some(guard) => {
                 plugin::examine(manager, guard, policy, &mut findings);
-                belt::examine(manager, guard, &mut findings);
+                belt::examine(manager, guard, &belts, &mut findings);
                 after::examine(manager, guard, &mut findings);
-                routes::examine(manager, guard, &guarded, &mut findings);
+                routes::examine(manager, guard, &guarded, &belts, &mut findings);
             }
             None => routes::examine_unguarded(manager, &guarded, &mut findings),
         }

@@ -2,7 +2,7 @@
 
 use super::chain::{Filter, Manager, field, flag, text, typed};
 use super::finding::Finding;
-use crate::config::{self, Gate, Plan};
+use crate::config::{self, Gate, Plan, Scope};
 use serde_json::Value;
 
 const WASM: &str = "filters.http.wasm.v3.Wasm";
@@ -34,6 +34,8 @@ pub struct Guard {
     pub gate: Option<Gate>,
     /// The longest body that is read, in bytes.
     pub max_body: u64,
+    /// The clusters whose requests are judged, where not all are.
+    pub clusters: Vec<String>,
     /// Decisions are not enforced until some time.
     pub shadow: bool,
     /// What was found while its configuration was read.
@@ -83,8 +85,15 @@ fn configuration(any: &Value) -> Option<String> {
 
 /// Reads what a configuration says of the rest of the chain.
 pub fn guard(place: usize, given: Option<String>) -> Guard {
-    let unread =
-        |configuration| Guard { place, name: String::new(), gate: None, max_body: 0, shadow: false, configuration };
+    let unread = |configuration| Guard {
+        place,
+        name: String::new(),
+        gate: None,
+        max_body: 0,
+        clusters: Vec::new(),
+        shadow: false,
+        configuration,
+    };
     match given.as_deref().map(|given| (given, config::read(given.as_bytes()))) {
         None => unread(Configuration::Missing),
         Some(("\n", _)) => unread(Configuration::Refused(
@@ -96,9 +105,17 @@ pub fn guard(place: usize, given: Option<String>) -> Guard {
             name: plan.name.clone(),
             gate: Some(plan.gate),
             max_body: plan.max_body,
+            clusters: plan.scope.iter().flat_map(Scope::clusters).map(Into::into).collect(),
             shadow: plan.shadow_until.is_some(),
             configuration: Configuration::Usable(Box::new(serde_json::from_str(given).unwrap_or_default())),
         },
+    }
+}
+
+impl Guard {
+    /// Whether requests for a cluster are judged, as far as clusters decide that.
+    pub fn covers(&self, cluster: &str) -> bool {
+        self.clusters.is_empty() || self.clusters.iter().any(|c| c == cluster)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Routes: where a request may go on to, and whether it has been judged then.
 
-use super::belt::{self, Rules};
+use super::belt::{self, AtClusters, Rules};
 use super::chain::{Manager, Route, field, list, text};
 use super::finding::Finding;
 use super::plugin::{Guard, switches_off};
@@ -22,7 +22,13 @@ const TELLING: [&str; 9] = [
 ];
 
 /// What is wrong with the routes of a chain that has our filter.
-pub fn examine(manager: &Manager<'_>, guard: &Guard, guarded: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
+pub fn examine(
+    manager: &Manager<'_>,
+    guard: &Guard,
+    guarded: &BTreeSet<&str>,
+    belts: &AtClusters<'_>,
+    findings: &mut Vec<Finding>,
+) {
     if let Some(name) = manager.routes_elsewhere {
         findings.push(Finding::notice(
             "routes_unknown",
@@ -33,15 +39,17 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, guarded: &BTreeSet<&str>, f
     }
     let Some(filter) = manager.filters.get(guard.place) else { return };
     let belt = belt::place(manager).and_then(|place| manager.filters.get(place));
-    for route in manager.routes.iter().filter(|r| !r.clusters().is_empty()) {
+    let concerned = |r: &&Route<'_>| r.clusters().into_iter().any(|c| guard.covers(c)) || r.by_header();
+    for route in manager.routes.iter().filter(concerned) {
         examine_changes(route, findings);
         let given = route.override_of(filter.name);
         let off = given.map_or(filter.disabled, switches_off);
-        let held = belt.is_some_and(|belt| {
-            let given = route.override_of(belt.name);
-            let off = given.map_or(belt.disabled, switches_off);
-            !off && matches!(belt::on_route(belt, given.filter(|g| !is_bare(g))), Rules::Demands(_))
-        });
+        let held = route.clusters().iter().all(|c| belts.contains_key(c))
+            || belt.is_some_and(|belt| {
+                let given = route.override_of(belt.name);
+                let off = given.map_or(belt.disabled, switches_off);
+                !off && matches!(belt::on_route(belt, given.filter(|g| !is_bare(g))), Rules::Demands(_))
+            });
         let at = &route.at;
         match (off, held) {
             (false, true) => {}
