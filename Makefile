@@ -13,7 +13,7 @@ export PORTCULLIS := $(abspath $(TARGET))/release/portcullis
 # Random calls that are put to the cluster's own engine.
 PAIRS ?= 5000
 
-.PHONY: help demo up test test-matrix test-engine engine-suites shipped check audit bench wasm cli envoy fmt clean
+.PHONY: help demo up test test-matrix test-engine engine-suites test-monitoring shipped check audit bench wasm cli envoy fmt clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo 'make test-matrix   the corpus and the shipped configurations in each Envoy of $(ENVOY_MATRIX)'
 	@echo 'make test-engine   random policies and calls, put to Camunda'"'"'s own engine and to ours (PAIRS=n SEED=n; JDK 21, Maven)'
 	@echo 'make engine-suites the suites of what that engine has said, written anew'
+	@echo 'make test-monitoring   the Prometheus rules, by promtool'
 	@echo 'make shipped       write anew what in envoy/ is made of other files'
 	@echo 'make check   formatting, lints, dependencies (needs cargo-deny)'
 	@echo 'make audit   known vulnerabilities in dependencies (needs cargo-deny and the network)'
@@ -55,6 +56,11 @@ test-engine:
 
 engine-suites:
 	cargo run --quiet -p portcullis-workflow-engine -- suites
+
+test-monitoring:
+	@command -v promtool >/dev/null || { echo 'promtool is missing: it comes with Prometheus (Debian: apt-get install prometheus)' >&2; exit 2; }
+	promtool check rules envoy/monitoring/prometheus-rules.yaml
+	promtool test rules tests/monitoring/rules.yaml
 
 shipped:
 	UPDATE=1 cargo test -p portcullis-e2e --test shipped the_dynamic
