@@ -1,8 +1,8 @@
 //! The order of checks: path and operation, anonymous operations, credential, surface, grants,
 //! tenant and body. It decides what a caller learns first.
 
-use crate::api::body::{Body, Incoming, Members, Progress, Unreadable};
-use crate::api::catalogue::Operation;
+use crate::api::body::{self, Body, Incoming, Members, Progress, Unreadable};
+use crate::api::catalogue::{Operation, Surface};
 use crate::api::route::{self, Route};
 use crate::authn::keys::remote::{KeyStore, Received};
 use crate::authn::signature::SignatureCheck;
@@ -166,6 +166,17 @@ impl Plan {
         if route.operation.blocked || !self.surfaces.contains(&route.operation.surface) {
             return Step::Decided(self.deny(Reason::OperationBlocked, None, operation, Some(principal)));
         }
+        if route.operation.surface == Surface::Grpc && names_physical_tenant(request) {
+            return Step::Decided(self.deny(
+                Reason::OperationBlocked,
+                Some(PHYSICAL_TENANT),
+                operation,
+                Some(principal),
+            ));
+        }
+        if let Err(why) = body::check_kind(request, route.operation) {
+            return Step::Decided(self.deny(Reason::BodyUnreadable, Some(why.0), operation, Some(principal)));
+        }
         match authz::decide(&route, Body::Unread, &principal, &self.rules) {
             Verdict::NeedsBody => self.wait(request, &route, principal),
             verdict => Step::Decided(self.settle(verdict, route.operation, Some(principal))),
@@ -211,7 +222,7 @@ impl Plan {
         let operation = route.operation;
         let without = authz::decide(route, Body::Unknown, &principal, &self.rules);
         let allowed_anyway = operation.filters() && matches!(without, Verdict::Allow(_));
-        let incoming = Incoming::new(request, operation.body_members, self.max_body);
+        let incoming = Incoming::new(request, operation.body, self.max_body);
         let (method, path) = (request.method.into(), request.path.into());
         let asked = Asked { plan: Rc::clone(self), principal, operation, method, path, allowed_anyway };
         match incoming {
@@ -245,6 +256,13 @@ impl Plan {
     }
 }
 
+const PHYSICAL_TENANT: &str = "the call is for a physical tenant";
+
+/// Over gRPC a header leads to a physical tenant, which has users and grants of its own.
+fn names_physical_tenant(request: &Request<'_>) -> bool {
+    request.header(b"camunda-physical-tenant").next().is_some()
+}
+
 impl Pending {
     /// Takes the next part of the body; `end` with the last one, which may be empty.
     #[must_use]
@@ -261,7 +279,7 @@ impl Pending {
         BodyStep::Decided(match incoming {
             Ok(Progress::More(incoming)) => return BodyStep::More(Self { asked, incoming: Ok(incoming) }),
             Ok(Progress::End(members)) => asked.decide(Body::Read(&members)),
-            Ok(Progress::TooLong) => asked.decide(Body::Unknown),
+            Ok(Progress::Unknown) => asked.decide(Body::Unknown),
             Err(why) => asked.unreadable(why),
         })
     }

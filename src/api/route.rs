@@ -1,11 +1,14 @@
 //! Path and method -> operation, by the tree of segments that the build makes of the catalogue.
 
-use super::catalogue::{Method, NODES, Node, OPERATIONS, Operation};
+use super::catalogue::{Method, NODES, Node, OPERATIONS, Operation, Surface};
 use super::path::{Ambiguous, Segment, segments};
 
 /// Parameters that may hold any text, also an encoded slash or percent sign: ids that come from an
 /// identity provider. All other ids have a syntax of Camunda's own, without either.
 const FREE_TEXT: [&str; 3] = ["groupId", "clientId", "username"];
+
+/// The first segment of every gRPC path: the service.
+const GRPC: &str = "gateway_protocol.Gateway";
 
 /// The operation that a request is, with its path parameters.
 #[derive(Debug)]
@@ -65,7 +68,9 @@ impl BasePath {
 pub fn find<'a>(base: &BasePath, method: &[u8], target: &'a [u8]) -> Result<Option<Route<'a>>, Ambiguous> {
     let all = segments(target)?;
     let mut rest = &*all;
-    for expected in &base.0 {
+    // The base path is the REST API's alone.
+    let base = if all.first().is_some_and(|first| first.raw == GRPC) { &[][..] } else { &base.0 };
+    for expected in base {
         match rest.split_first() {
             Some((first, tail)) if first.raw == expected => rest = tail,
             Some((first, _)) if first.text == *expected => return Err(ESCAPED_LITERAL),
@@ -82,6 +87,9 @@ pub fn find<'a>(base: &BasePath, method: &[u8], target: &'a [u8]) -> Result<Opti
     let Some(operation) = descend(root, rest, method, &mut parameters)? else {
         return unknown(&all);
     };
+    if operation.surface == Surface::Grpc && rest.len() != all.len() {
+        return unknown(&all);
+    }
     for (segment, name) in parameters.iter().zip(operation.parameters) {
         if segment.free_text && !FREE_TEXT.contains(name) {
             return Err(Ambiguous("an encoded slash or percent sign where the id can have none"));

@@ -72,7 +72,7 @@ pub fn decide(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &
 }
 
 fn refuses_other_tenants(operation: &Operation) -> bool {
-    matches!(operation.tenant, TenantSource::BodyMany(_))
+    matches!(operation.tenant, TenantSource::BodyMany { .. })
 }
 
 /// What the cluster filters is complete as it is; only an operation that is named itself is denied.

@@ -23,16 +23,25 @@ pub(super) enum Named<'a> {
 pub(super) fn named<'a>(source: TenantSource, route: &'a Route<'_>, body: Body<'a>) -> Named<'a> {
     match source {
         TenantSource::None => Named::NotConcerned,
-        TenantSource::Key | TenantSource::Filter | TenantSource::Multipart => Named::Unknown,
+        TenantSource::Key | TenantSource::Filter => Named::Unknown,
         TenantSource::Path(number) => route.parameter(number).map_or(Named::Unknown, |t| Named::These(vec![t])),
         TenantSource::BodyOne(name) => in_body(body, name, |member| match member {
             Member::Text(tenant) => Some(vec![tenant]),
             _ => None,
         }),
-        TenantSource::BodyMany(name) => in_body(body, name, |member| match member {
+        TenantSource::BodyMany { filter, .. } if goes_by_own_tenants(body, filter) => Named::Unclear,
+        TenantSource::BodyMany { ids, .. } => in_body(body, ids, |member| match member {
             Member::Texts(tenants) => Some(tenants.iter().map(String::as_str).collect()),
             _ => None,
         }),
+    }
+}
+
+/// Whether the cluster may pass over the tenants that are listed: `PROVIDED` is what it does anyway.
+fn goes_by_own_tenants(body: Body<'_>, filter: &str) -> bool {
+    match body {
+        Body::Unread | Body::Unknown => false,
+        Body::Read(members) => members.get(filter).is_some_and(|f| *f != Member::Text("PROVIDED".into())),
     }
 }
 

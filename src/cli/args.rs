@@ -71,7 +71,7 @@ pub struct ExplainArguments {
     /// A header of the request
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
-    /// The request's body, sent as it is
+    /// The request's body, sent as it is; for a gRPC path, its message as JSON
     #[arg(long, value_name = "JSON")]
     pub body: Option<String>,
 }

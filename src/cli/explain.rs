@@ -7,7 +7,7 @@ use crate::config;
 use crate::decision::Decision;
 use crate::json;
 use crate::reason::Reason;
-use crate::suite::{self, BodySource, Caller, CaseRequest, SuiteError};
+use crate::suite::{self, Caller, CaseRequest, SuiteError};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::rc::Rc;
@@ -35,9 +35,9 @@ fn decide(arguments: &ExplainArguments) -> Result<Decision, SuiteError> {
         Some(text) => suite::instant(text).ok_or(SuiteError(format!("--now: `{text}` is not a time of RFC 3339")))?,
     };
     let headers = arguments.header.iter().map(|h| header(h)).collect::<Result<_, _>>()?;
-    let body = arguments.body.clone().map(BodySource::Raw);
+    let (method, path, body) = (arguments.method.clone(), arguments.path.clone(), arguments.body.clone());
     let request =
-        CaseRequest::new(arguments.method.clone(), arguments.path.clone(), headers, body).map_err(SuiteError)?;
+        CaseRequest::with_json(method, path, headers, body).map_err(|e| SuiteError(format!("--body: {e}")))?;
     Ok(suite::decide(&Rc::new(plan), &caller(arguments)?, &request, now))
 }
 

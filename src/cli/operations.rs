@@ -2,7 +2,7 @@
 
 use super::args::OperationsArguments;
 use super::{End, Failure};
-use crate::api::catalogue::{Alternative, Condition, IdSource, Mode, OPERATIONS, Operation, TenantSource};
+use crate::api::catalogue::{Alternative, Condition, Form, IdSource, Mode, OPERATIONS, Operation, TenantSource};
 use crate::api::route::{self, BasePath};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -106,11 +106,26 @@ fn id_source(operation: &Operation, source: IdSource) -> String {
     match source {
         IdSource::Wildcard => "wildcard".into(),
         IdSource::Path(number) => format!("path:{}", parameter(operation, number)),
-        IdSource::Body { id, key: None } => format!("body:/{id}"),
-        IdSource::Body { id, key: Some(key) } => format!("body:/{id} or key in body:/{key}"),
+        IdSource::Body { id, key: None } => in_body(operation, id),
+        IdSource::Body { id, key: Some(key) } => {
+            format!("{} or key in {}", in_body(operation, id), in_body(operation, key))
+        }
         IdSource::Key => "key".into(),
         IdSource::ResultFilter => "result-filter".into(),
         IdSource::Literal(id) => format!("literal:{id}"),
+    }
+}
+
+/// Where a member of the body stands, as the catalogue's data has it.
+fn in_body(operation: &Operation, name: &str) -> String {
+    match operation.body {
+        Form::Json(_) => format!("body:/{name}"),
+        Form::Multipart(_) => format!("multipart:{name}"),
+        Form::Message(fields) => {
+            let path = fields.iter().find(|field| field.name == name).map(|field| field.path).unwrap_or_default();
+            let steps = name.split('.').zip(path).map(|(name, number)| format!("{name}({number})"));
+            format!("msg:{}", steps.collect::<Vec<_>>().join("."))
+        }
     }
 }
 
@@ -132,7 +147,6 @@ fn tenant(operation: &Operation) -> Option<String> {
         TenantSource::Key => Some("key".into()),
         TenantSource::Filter => Some("filter".into()),
         TenantSource::Path(number) => Some(format!("path:{}", parameter(operation, number))),
-        TenantSource::BodyOne(name) | TenantSource::BodyMany(name) => Some(format!("body:/{name}")),
-        TenantSource::Multipart => Some("multipart:tenantId".into()),
+        TenantSource::BodyOne(name) | TenantSource::BodyMany { ids: name, .. } => Some(in_body(operation, name)),
     }
 }

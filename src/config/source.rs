@@ -224,7 +224,7 @@ pub struct HeaderCredential {
 pub struct ApiSource {
     /// The cluster's version, such as `8.9`.
     pub version: String,
-    /// The path before `/v2`.
+    /// The path before `/v2`; gRPC has none.
     pub base_path: String,
     /// The families of operations that are open.
     pub surfaces: Vec<String>,
@@ -234,7 +234,12 @@ pub struct ApiSource {
 
 impl Default for ApiSource {
     fn default() -> Self {
-        Self { version: "8.9".into(), base_path: "/".into(), surfaces: vec!["v2".into()], multi_tenancy: false }
+        Self {
+            version: "8.9".into(),
+            base_path: "/".into(),
+            surfaces: vec!["v2".into(), "grpc".into()],
+            multi_tenancy: false,
+        }
     }
 }
 

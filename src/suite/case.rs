@@ -1,5 +1,6 @@
 //! The shape of a case.
 
+use super::message;
 use crate::authn::Subject;
 use crate::json;
 use base64::Engine as _;
@@ -78,8 +79,11 @@ struct PrincipalFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RequestFile {
-    method: String,
-    path: String,
+    method: Option<String>,
+    path: Option<String>,
+    grpc: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    message: Option<Value>,
     #[serde(default)]
     headers: BTreeMap<String, HeaderFile>,
     #[serde(default, deserialize_with = "present")]
@@ -133,13 +137,55 @@ impl CaseRequest {
         }
         Ok(Self { method, path, headers, body })
     }
+
+    /// A gRPC call, with this message or with a body of any other kind in its place.
+    ///
+    /// # Errors
+    /// The message does not fit the call, or the body is not base64.
+    pub fn grpc(
+        call: &str,
+        message: Option<&Value>,
+        mut headers: Vec<(String, String)>,
+        body: Option<BodySource>,
+    ) -> Result<Self, String> {
+        let call = call.strip_prefix("Gateway.").unwrap_or(call);
+        let body = match (message, body) {
+            (Some(_), Some(_)) => return Err("request: has a message and another body".into()),
+            (message, None) => {
+                let empty = Value::Object(Map::new());
+                BodySource::Base64(STANDARD.encode(message::body(call, message.unwrap_or(&empty))?))
+            }
+            (None, Some(body)) => body,
+        };
+        for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
+            if !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
+                headers.push((name.into(), value.into()));
+            }
+        }
+        Self::new("POST".into(), format!("{}{call}", message::SERVICE), headers, Some(body))
+    }
+
+    /// A request whose body is JSON: to a gRPC path it is the message of a call.
+    ///
+    /// # Errors
+    /// The body does not fit the call.
+    pub fn with_json(
+        method: String,
+        path: String,
+        headers: Vec<(String, String)>,
+        body: Option<String>,
+    ) -> Result<Self, String> {
+        let Some(call) = path.strip_prefix(message::SERVICE).filter(|_| method == "POST") else {
+            return Self::new(method, path, headers, body.map(BodySource::Raw));
+        };
+        let message =
+            body.map(|text| json::parse(text.as_bytes()).map_err(|e| format!("the message is not JSON: {e}")));
+        Self::grpc(call, message.transpose()?.as_ref(), headers, None)
+    }
 }
 
 /// Reads a case.
 pub(super) fn parse(value: Value) -> Result<Case, String> {
-    if value.pointer("/request/grpc").is_some() {
-        return Err("request.grpc: gRPC requests cannot be judged by this version".into());
-    }
     let file: CaseFile = json::shape(value).map_err(|e| format!("{}: {}", e.path(), e.inner()))?;
     let caller = match (file.principal, file.claims, file.token) {
         (None, None, None) => Caller::Nobody,
@@ -148,7 +194,7 @@ pub(super) fn parse(value: Value) -> Result<Case, String> {
         (None, None, Some(token)) => Caller::Token(token),
         _ => return Err("a case has at most one of principal, claims and token".into()),
     };
-    let RequestFile { method, path, headers, body, raw_body, body_base64 } = file.request;
+    let RequestFile { method, path, grpc, message, headers, body, raw_body, body_base64 } = file.request;
     let body = match (body, raw_body, body_base64) {
         (None, None, None) => None,
         (Some(value), None, None) => Some(BodySource::Json(value)),
@@ -160,7 +206,12 @@ pub(super) fn parse(value: Value) -> Result<Case, String> {
         HeaderFile::One(value) => vec![(name, value)],
         HeaderFile::Many(values) => values.into_iter().map(|value| (name.clone(), value)).collect(),
     });
-    let request = CaseRequest::new(method, path, headers.collect(), body)?;
+    let headers = headers.collect();
+    let request = match (grpc, method, path) {
+        (Some(call), None, None) => CaseRequest::grpc(&call, message.as_ref(), headers, body)?,
+        (None, Some(method), Some(path)) if message.is_none() => CaseRequest::new(method, path, headers, body)?,
+        _ => return Err("request: has either method and path, or grpc and message".into()),
+    };
     Ok(Case { name: file.name, caller, request, expect: file.expect })
 }
 

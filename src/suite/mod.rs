@@ -5,6 +5,7 @@
 //! claims, a token, or none), one request, and any part of the expected explanation.
 
 mod case;
+mod message;
 mod read;
 mod run;
 

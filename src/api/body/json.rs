@@ -4,43 +4,35 @@
 //! What JSON libraries read differently is refused: duplicate names in the outermost object,
 //! anything after it, lone surrogates. Nesting is bounded as in Jackson.
 
-use super::Unreadable;
+use super::members::{MAX_ITEMS, MAX_TEXT, Member, Members};
+use super::{Unreadable, single};
+use crate::request::Request;
 use std::collections::BTreeSet;
 
 /// Jackson's own limit of nesting.
 const MAX_DEPTH: usize = 1_000;
-/// The longest id that is kept; no id of the cluster is as long.
-const MAX_TEXT: usize = 4_096;
 /// How many names the outermost object may have, and how long each.
 const MAX_NAMES: usize = 256;
-/// How many texts of a list are kept.
-const MAX_ITEMS: usize = 1_024;
 
-/// The value of a wanted member.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Member {
-    /// A string.
-    Text(String),
-    /// `true` or `false`.
-    Bool(bool),
-    /// `null`, which the cluster reads as absent.
-    Null,
-    /// A list of strings.
-    Texts(Vec<String>),
-    /// Anything else, or a string too long to be kept.
-    Other,
-}
-
-/// The wanted members that a body has.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Members(Vec<(&'static str, Member)>);
-
-impl Members {
-    /// A member's value; `None` where it is absent or null.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Member> {
-        self.0.iter().find(|(n, _)| *n == name).map(|(_, m)| m).filter(|m| **m != Member::Null)
+/// The cluster takes JSON, and Jackson guesses UTF-16 and UTF-32 by themselves, which this reader
+/// does not know.
+pub(super) fn check_headers(request: &Request<'_>) -> Result<(), Unreadable> {
+    let content_type = single(request, b"content-type", "content-type is repeated")?.unwrap_or(b"");
+    let mut parts = content_type.split(|b| *b == b';').map(<[u8]>::trim_ascii);
+    let media_type = parts.next().unwrap_or(b"").to_ascii_lowercase();
+    if media_type != b"application/json" && !(media_type.starts_with(b"application/") && media_type.ends_with(b"+json"))
+    {
+        return Err(Unreadable("the content type is not JSON"));
     }
+    for parameter in parts {
+        let parameter = parameter.to_ascii_lowercase();
+        let charset = parameter.strip_prefix(b"charset=").map(|v| v.strip_prefix(b"\"").unwrap_or(v));
+        let charset = charset.map(|v| v.strip_suffix(b"\"").unwrap_or(v));
+        if charset.is_some_and(|v| v != b"utf-8" && v != b"us-ascii") {
+            return Err(Unreadable("the charset is not UTF-8"));
+        }
+    }
+    Ok(())
 }
 
 /// What the next byte belongs to.

@@ -1,10 +1,18 @@
 //! The body, read as it streams by: only the members that decide are kept.
+//!
+//! [`json`] reads objects, [`frame`] gRPC messages ([`message`] their protobuf), [`multipart`]
+//! deployments. What readers could read differently is refused.
 
+mod frame;
 mod json;
+mod members;
+mod message;
+mod multipart;
 
+use super::catalogue::{Form, Operation, Surface};
 use crate::request::Request;
-use json::Reader;
-pub use json::{Member, Members};
+use frame::Flow;
+pub use members::{Member, Members};
 
 /// Why a body cannot be read as the cluster would read it; for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +38,13 @@ pub struct Incoming {
     max_bytes: u64,
 }
 
+#[derive(Debug)]
+enum Reader {
+    Json(json::Reader),
+    Message(Box<frame::Reader>),
+    Multipart(Box<multipart::Reader>),
+}
+
 /// How far an incoming body is.
 #[derive(Debug)]
 pub enum Progress {
@@ -37,30 +52,46 @@ pub enum Progress {
     More(Incoming),
     /// It has ended; its members.
     End(Members),
-    /// It is longer than allowed; what is still to come need not be read.
-    TooLong,
+    /// It is longer than allowed, or coded as the edge cannot read it; what is still to come need
+    /// not be read.
+    Unknown,
+}
+
+/// Whether a request has the form that its surface asks for, whatever its body says.
+///
+/// # Errors
+/// It is sent to the gRPC API and is no gRPC call.
+pub fn check_kind(request: &Request<'_>, operation: &Operation) -> Result<(), Unreadable> {
+    if operation.surface == Surface::Grpc { frame::check_headers(request) } else { Ok(()) }
 }
 
 impl Incoming {
-    /// Prepares to read `members` of the outermost object.
+    /// Prepares to read what may decide of a body in this form.
     ///
     /// # Errors
-    /// The headers announce something else than plain JSON in UTF-8.
-    pub fn new(request: &Request<'_>, members: &'static [&'static str], max_bytes: u64) -> Result<Self, Unreadable> {
-        check_headers(request)?;
-        Ok(Self { reader: Reader::new(members), length: 0, max_bytes })
+    /// The headers announce another form, or one that the edge does not read.
+    pub fn new(request: &Request<'_>, form: Form, max_bytes: u64) -> Result<Self, Unreadable> {
+        check_encoding(request)?;
+        let reader = match form {
+            Form::Json(members) => {
+                json::check_headers(request)?;
+                Reader::Json(json::Reader::new(members))
+            }
+            Form::Message(fields) => Reader::Message(Box::new(frame::Reader::new(request, fields, max_bytes)?)),
+            Form::Multipart(part) => Reader::Multipart(Box::new(multipart::Reader::new(request, part)?)),
+        };
+        Ok(Self { reader, length: 0, max_bytes })
     }
 
     /// Takes the next part; `end` with the last one, which may be empty.
     ///
     /// # Errors
-    /// The body is not one JSON object that every reader reads alike.
+    /// The body is not one that every reader reads alike.
     pub fn push(mut self, chunk: &[u8], end: bool) -> Result<Progress, Unreadable> {
         self.length = self.length.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        if self.length > self.max_bytes {
-            return Ok(Progress::TooLong);
+        if self.length > self.max_bytes || self.reader.push(chunk)? == Flow::Unknown {
+            return Ok(Progress::Unknown);
         }
-        self.reader.push(chunk)?;
         if end { Ok(Progress::End(self.reader.finish()?)) } else { Ok(Progress::More(self)) }
     }
 
@@ -70,36 +101,46 @@ impl Incoming {
         self.length == 0
     }
 
-    /// Whether the object is closed: a reader could act on it without waiting for the end.
+    /// Whether all that a reader needs has come: it could act without waiting for the end.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.reader.is_closed()
+        match &self.reader {
+            Reader::Json(reader) => reader.is_closed(),
+            Reader::Message(reader) => reader.is_closed(),
+            Reader::Multipart(reader) => reader.is_closed(),
+        }
     }
 }
 
-/// The cluster takes JSON; it undoes no content encoding, and Jackson guesses UTF-16 and UTF-32
-/// by themselves, which this reader does not know.
-fn check_headers(request: &Request<'_>) -> Result<(), Unreadable> {
-    let single = |name: &'static [u8], why| request.single_header(name).map_err(|_| Unreadable(why));
-    if let Some(encoding) = single(b"content-encoding", "content-encoding is repeated")?
-        && !encoding.eq_ignore_ascii_case(b"identity")
-    {
-        return Err(Unreadable("the body has a content encoding"));
-    }
-    let content_type = single(b"content-type", "content-type is repeated")?.unwrap_or(b"");
-    let mut parts = content_type.split(|b| *b == b';').map(<[u8]>::trim_ascii);
-    let media_type = parts.next().unwrap_or(b"").to_ascii_lowercase();
-    if media_type != b"application/json" && !(media_type.starts_with(b"application/") && media_type.ends_with(b"+json"))
-    {
-        return Err(Unreadable("the content type is not JSON"));
-    }
-    for parameter in parts {
-        let parameter = parameter.to_ascii_lowercase();
-        let charset = parameter.strip_prefix(b"charset=").map(|v| v.strip_prefix(b"\"").unwrap_or(v));
-        let charset = charset.map(|v| v.strip_suffix(b"\"").unwrap_or(v));
-        if charset.is_some_and(|v| v != b"utf-8" && v != b"us-ascii") {
-            return Err(Unreadable("the charset is not UTF-8"));
+impl Reader {
+    fn push(&mut self, chunk: &[u8]) -> Result<Flow, Unreadable> {
+        match self {
+            Self::Json(reader) => reader.push(chunk).map(|()| Flow::On),
+            Self::Message(reader) => reader.push(chunk),
+            Self::Multipart(reader) => reader.push(chunk).map(|()| Flow::On),
         }
     }
-    Ok(())
+
+    fn finish(self) -> Result<Members, Unreadable> {
+        match self {
+            Self::Json(reader) => reader.finish(),
+            Self::Message(reader) => reader.finish(),
+            Self::Multipart(reader) => reader.finish(),
+        }
+    }
+}
+
+/// The only value of a header.
+fn single<'a>(request: &Request<'a>, name: &[u8], why: &'static str) -> Result<Option<&'a [u8]>, Unreadable> {
+    request.single_header(name).map_err(|_| Unreadable(why))
+}
+
+/// The cluster undoes no content encoding.
+fn check_encoding(request: &Request<'_>) -> Result<(), Unreadable> {
+    match single(request, b"content-encoding", "content-encoding is repeated")? {
+        Some(encoding) if !encoding.eq_ignore_ascii_case(b"identity") => {
+            Err(Unreadable("the body has a content encoding"))
+        }
+        _ => Ok(()),
+    }
 }

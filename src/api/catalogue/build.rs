@@ -1,5 +1,5 @@
-//! Turns `operations.json` and `resources.json` into static data: nothing of the catalogue is
-//! parsed at run time, and a row that says something unknown stops the build.
+//! Turns `operations.json`, `grpc.json` and `resources.json` into static data: nothing of the
+//! catalogue is parsed at run time, and a row that says something unknown stops the build.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -13,7 +13,8 @@ fn main() {
     let here = Path::new("src/api/catalogue");
     println!("cargo::rerun-if-changed={}", here.display());
     let resources: Row = read(&here.join("resources.json"));
-    let operations: Vec<Row> = read(&here.join("operations.json"));
+    let mut operations: Vec<Row> = read(&here.join("operations.json"));
+    operations.extend(read::<Vec<Row>>(&here.join("grpc.json")));
     let mut out = String::new();
     write_resources(&mut out, &resources);
     write_operations(&mut out, &operations, &resources);
@@ -60,11 +61,27 @@ fn parameters(path: &str) -> Vec<&str> {
     path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect()
 }
 
-/// `body:/name` -> `name`: the reader looks at members of the outermost object only.
-fn member(pointer: &str) -> Option<&str> {
-    let name = pointer.strip_prefix("body:/")?;
-    assert!(!name.contains('/'), "{pointer}: only members of the outermost object are read");
-    Some(name)
+/// A member of a body that may decide.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Member {
+    name: String,
+    /// The numbers that lead to a field of a protobuf message; none in JSON.
+    path: Vec<u32>,
+    kind: &'static str,
+}
+
+/// `body:/name`, a member of the outermost object, or `msg:name(1).name(2)`, a field of a message.
+fn member(source: &str, kind: &'static str) -> Option<Member> {
+    if let Some(name) = source.strip_prefix("body:/") {
+        assert!(!name.contains('/'), "{source}: only members of the outermost object are read");
+        return Some(Member { name: name.into(), path: Vec::new(), kind });
+    }
+    let step = |step: &str| {
+        let (name, number) = step.strip_suffix(')').and_then(|s| s.split_once('(')).expect("a field is name(number)");
+        (name.to_owned(), number.parse::<u32>().expect("a field has a number"))
+    };
+    let (names, path): (Vec<String>, Vec<u32>) = source.strip_prefix("msg:")?.split('.').map(step).unzip();
+    Some(Member { name: names.join("."), path, kind })
 }
 
 fn parameter_index(row: &Row, name: &str) -> usize {
@@ -72,17 +89,17 @@ fn parameter_index(row: &Row, name: &str) -> usize {
     parameters(path).iter().position(|p| *p == name).unwrap_or_else(|| panic!("{path} has no {name}"))
 }
 
-fn alternative(row: &Row, grant: &Row, resources: &Row, members: &mut Vec<String>) -> String {
+fn alternative(row: &Row, grant: &Row, resources: &Row, members: &mut Vec<Member>) -> String {
     let (kind, permission) = (need(grant, "type"), need(grant, "permission"));
     let resource = resources.keys().position(|t| t == kind).unwrap_or_else(|| panic!("unknown type {kind}"));
     let names = resources[kind].as_object().expect("permissions");
     let permission = names.keys().position(|p| p == permission).unwrap_or_else(|| panic!("{kind} has no {permission}"));
     let source = need(grant, "id");
-    let id = if let Some(name) = member(source) {
-        members.push(name.into());
-        let key = text(grant, "key").map(|k| member(k).expect("a key in the body"));
-        members.extend(key.map(Into::into));
-        format!("IdSource::Body {{ id: {name:?}, key: {key:?} }}")
+    let id = if let Some(id) = member(source, "Text") {
+        let key = text(grant, "key").map(|k| member(k, "Number").expect("a key in the body"));
+        let source = format!("IdSource::Body {{ id: {:?}, key: {:?} }}", id.name, key.as_ref().map(|k| &k.name));
+        members.extend([Some(id), key].into_iter().flatten());
+        source
     } else if let Some(name) = source.strip_prefix("path:") {
         format!("IdSource::Path({})", parameter_index(row, name))
     } else if let Some(value) = source.strip_prefix("literal:") {
@@ -98,10 +115,11 @@ fn alternative(row: &Row, grant: &Row, resources: &Row, members: &mut Vec<String
     let condition = match text(grant, "when") {
         None => "Condition::None".into(),
         Some(when) => match when.split_once('=') {
-            Some((pointer, value)) if member(pointer).is_some() => {
-                let name = member(pointer).expect("checked");
-                members.push(name.into());
-                format!("Condition::Body {{ member: {name:?}, equals: {value} }}")
+            Some((pointer, value)) if pointer.starts_with("body:/") => {
+                let member = member(pointer, "Flag").expect("checked");
+                let condition = format!("Condition::Body {{ member: {:?}, equals: {value} }}", member.name);
+                members.push(member);
+                condition
             }
             _ => format!("Condition::Cluster({when:?})"),
         },
@@ -113,14 +131,24 @@ fn alternative(row: &Row, grant: &Row, resources: &Row, members: &mut Vec<String
     )
 }
 
-fn tenant(row: &Row, members: &mut Vec<String>) -> String {
+fn tenant(row: &Row, members: &mut Vec<Member>) -> String {
     let Some(source) = text(row, "tenant") else {
         return "TenantSource::None".into();
     };
-    if let Some(name) = member(source) {
-        members.push(name.into());
-        let many = if name.ends_with('s') { "Many" } else { "One" };
-        return format!("TenantSource::Body{many}({name:?})");
+    if let Some(name) = source.strip_prefix("multipart:") {
+        return format!("TenantSource::BodyOne({name:?})");
+    }
+    if let Some(filter) = text(row, "tenantFilter") {
+        let ids = member(source, "Texts").expect("a list of tenants in the body");
+        let filter = member(filter, "Number").expect("a filter in the body");
+        let source = format!("TenantSource::BodyMany {{ ids: {:?}, filter: {:?} }}", ids.name, filter.name);
+        members.extend([ids, filter]);
+        return source;
+    }
+    if let Some(one) = member(source, "Text") {
+        let source = format!("TenantSource::BodyOne({:?})", one.name);
+        members.push(one);
+        return source;
     }
     if let Some(name) = source.strip_prefix("path:") {
         return format!("TenantSource::Path({})", parameter_index(row, name));
@@ -128,9 +156,27 @@ fn tenant(row: &Row, members: &mut Vec<String>) -> String {
     match source {
         "key" => "TenantSource::Key".into(),
         "filter" => "TenantSource::Filter".into(),
-        "multipart:tenantId" => "TenantSource::Multipart".into(),
         other => panic!("unknown tenant source {other}"),
     }
+}
+
+/// How a body is written, by what is looked for in it.
+fn form(row: &Row, mut members: Vec<Member>) -> String {
+    if let Some(part) = text(row, "tenant").and_then(|source| source.strip_prefix("multipart:")) {
+        assert!(members.is_empty(), "{row:?}: only the tenant is read in a multipart body");
+        return format!("Form::Multipart({part:?})");
+    }
+    members.sort();
+    members.dedup();
+    if need(row, "surface") != "grpc" {
+        assert!(members.iter().all(|m| m.path.is_empty()), "{row:?} has fields of a message");
+        return format!("Form::Json(&{:?})", members.iter().map(|m| &m.name).collect::<Vec<_>>());
+    }
+    let field = |Member { name, path, kind }: &Member| {
+        assert!(!path.is_empty(), "{row:?} has members of JSON");
+        format!("Field {{ name: {name:?}, path: &{path:?}, kind: FieldKind::{kind} }}")
+    };
+    format!("Form::Message(&[{}])", members.iter().map(field).collect::<Vec<_>>().join(", "))
 }
 
 fn variant(name: &str) -> String {
@@ -157,15 +203,13 @@ fn write_operations(out: &mut String, operations: &[Row], resources: &Row) {
             .map(|g| alternative(row, g.as_object().expect("a grant"), resources, &mut members))
             .collect();
         let tenant = tenant(row, &mut members);
-        members.sort();
-        members.dedup();
         let surface = need(row, "surface");
         let surface = surface[..1].to_uppercase() + &surface[1..];
         let _ = writeln!(
             out,
             "    Operation {{ id: {:?}, surface: Surface::{surface}, since: {}, method: {}, path: {:?}, \
              parameters: &{:?}, public: {}, blocked: {}, mode: Mode::{}, grants: &[{}], \
-             static_files: {}, never_denied: {}, tenant: {tenant}, body_members: &{members:?}, note: {:?} }},",
+             static_files: {}, never_denied: {}, tenant: {tenant}, body: {}, note: {:?} }},",
             need(row, "operation"),
             version(need(row, "since")),
             method(row),
@@ -177,6 +221,7 @@ fn write_operations(out: &mut String, operations: &[Row], resources: &Row) {
             grants.join(", "),
             flag(row, "staticFiles"),
             flag(row, "neverDenied"),
+            form(row, members),
             text(row, "note"),
         );
     }

@@ -1,7 +1,7 @@
 //! The operations of the orchestration cluster's API and what each requires.
 //!
-//! The data stands in `operations.json` and `resources.json` beside this file; the build turns it
-//! into static tables. A `when` that the edge can evaluate is written `body:/member=true|false`;
+//! The data stands in `operations.json`, `grpc.json` and `resources.json` beside this file; the build
+//! turns it into static tables. A `when` that the edge can evaluate is written `body:/member=true|false`;
 //! any other text is a condition that only the cluster can evaluate.
 
 mod resource;
@@ -46,6 +46,8 @@ impl fmt::Display for Version {
 pub enum Surface {
     /// The orchestration cluster's REST API, `/v2`.
     V2,
+    /// The orchestration cluster's gRPC API, `/gateway_protocol.Gateway`.
+    Grpc,
     /// Cluster administration, `/cluster/v2`.
     Cluster,
     /// The deprecated APIs of Operate and Tasklist, `/v1`.
@@ -62,14 +64,15 @@ pub enum Surface {
 
 impl Surface {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::V2, Self::Cluster, Self::V1, Self::Webapps, Self::Mcp, Self::PhysicalTenants, Self::Infra];
+    pub const ALL: [Self; 8] =
+        [Self::V2, Self::Grpc, Self::Cluster, Self::V1, Self::Webapps, Self::Mcp, Self::PhysicalTenants, Self::Infra];
 
     /// The name in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::V2 => "v2",
+            Self::Grpc => "grpc",
             Self::Cluster => "cluster",
             Self::V1 => "v1",
             Self::Webapps => "webapps",
@@ -154,7 +157,7 @@ pub enum IdSource {
     Wildcard,
     /// In the path: the parameter with this number, from 0.
     Path(usize),
-    /// In the body, in a member of the outermost object.
+    /// In the body, in one of its members.
     Body {
         /// The member that holds the id.
         id: &'static str,
@@ -174,7 +177,7 @@ pub enum IdSource {
 pub enum Condition {
     /// Always.
     None,
-    /// When a member of the body's outermost object is this boolean.
+    /// When a member of the body is this boolean.
     Body {
         /// The member's name.
         member: &'static str,
@@ -214,9 +217,45 @@ pub enum TenantSource {
     /// A member of the body.
     BodyOne(&'static str),
     /// A list in the body.
-    BodyMany(&'static str),
-    /// A part of a multipart body.
-    Multipart,
+    BodyMany {
+        /// The member that lists them.
+        ids: &'static str,
+        /// The member that may say that the cluster goes by the caller's own tenants instead.
+        filter: &'static str,
+    },
+}
+
+/// How a body is written, and which of its members may decide.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// A JSON object; members of the outermost one.
+    Json(&'static [&'static str]),
+    /// One gRPC message (protobuf); its fields, also those of messages inside it.
+    Message(&'static [Field]),
+    /// `multipart/form-data`; the name of a part.
+    Multipart(&'static str),
+}
+
+/// A field of a protobuf message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// Its name, with the names of the fields that lead to it.
+    pub name: &'static str,
+    /// Its number, after the numbers of the fields that lead to it.
+    pub path: &'static [u32],
+    /// What it holds.
+    pub kind: FieldKind,
+}
+
+/// What a field of a protobuf message holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FieldKind {
+    /// A string.
+    Text,
+    /// Any number of strings.
+    Texts,
+    /// A number, of which only counts whether it is zero.
+    Number,
 }
 
 /// One entry of the cluster's API.
@@ -248,8 +287,8 @@ pub struct Operation {
     pub never_denied: bool,
     /// Where it names a tenant.
     pub tenant: TenantSource,
-    /// Members of the body that may decide.
-    pub body_members: &'static [&'static str],
+    /// How its body is written, and what of it may decide.
+    pub body: Form,
     /// A remark on the rule.
     pub note: Option<&'static str>,
 }
