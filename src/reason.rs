@@ -65,8 +65,8 @@ reasons! {
     PathAmbiguous = "path_ambiguous", 400, 3, "Send the path in its plain form.";
     /// More than one credential, or a kind the edge does not read beside the token.
     CredentialAmbiguous = "credential_ambiguous", 400, 3, "Send exactly one credential.";
-    /// The body decides and is not JSON that every reader reads alike.
-    BodyUnreadable = "body_unreadable", 400, 3, "Send one JSON object in UTF-8 as application/json.";
+    /// The body decides and is not written so that every reader reads it alike.
+    BodyUnreadable = "body_unreadable", 400, 3, "See the detail in the log; `docs/stricter.md` has the rules.";
     /// No token.
     TokenMissing = "token_missing", 401, 16, "Send a token where `credentials` says.";
     /// Not a compact JWS, or a header or claim breaks a rule of form.

@@ -68,6 +68,24 @@ fn explain_prints_one_object() {
     );
 }
 
+/// To a gRPC path, the body is the call's message, written as JSON.
+#[test]
+fn explain_takes_a_grpc_call() {
+    let create = |body: &[&str]| {
+        let path = "/gateway_protocol.Gateway/CreateProcessInstance";
+        let (actual, status) = explain("grpc.yaml", &[&["--user", "alice", "POST", path], body].concat());
+        (actual["operation"].clone(), actual["reason"].clone(), status)
+    };
+    let operation = json!("Gateway.CreateProcessInstance");
+    let invoice = ["--body", r#"{"bpmnProcessId":"invoice","version":-1}"#];
+    assert_eq!(create(&invoice), (operation.clone(), json!("granted_id"), Some(0)));
+    let payroll = ["--body", r#"{"bpmnProcessId":"payroll"}"#];
+    assert_eq!(create(&payroll), (operation.clone(), json!("resource_not_granted"), Some(1)));
+    assert_eq!(create(&[]), (operation.clone(), json!("deferred_body"), Some(0)));
+    let json = ["--header", "content-type: application/json", "--body", "{}"];
+    assert_eq!(create(&json), (operation, json!("body_unreadable"), Some(1)));
+}
+
 #[test]
 fn explain_takes_every_kind_of_caller() {
     let cancel = ["POST", "/v2/process-instances/7/cancellation"];
@@ -130,6 +148,18 @@ fn what_cannot_run_ends_with_2_and_one_clear_line() {
         (vec!["explain", "--policy", policy, "--group", "g", "GET", "/"], "--group needs --user or --client"),
         (vec!["explain", "--policy", policy, "--now", "noon", "GET", "/"], "--now: `noon` is not a time"),
         (vec!["explain", "--policy", policy, "--header", "x", "GET", "/"], "--header"),
+        (
+            vec![
+                "explain",
+                "--policy",
+                policy,
+                "POST",
+                "/gateway_protocol.Gateway/FailJob",
+                "--body",
+                r#"{"jobKey":"x"}"#,
+            ],
+            "--body: message.jobKey: is not of type int64",
+        ),
         (vec!["explain", "GET", "/"], "--policy"),
         (vec!["test", "no-such-suite"], "no-such-suite"),
         (vec!["what"], "what"),
@@ -194,7 +224,18 @@ fn a_malformed_suite_runs_nothing() {
         ),
         ("base64", "cases: [{name: x, request: {method: GET, path: /, bodyBase64: '?'}, expect: {}}]\n", "bodyBase64"),
         ("typo", "cases: [{name: x, request: {method: GET, pth: /}, expect: {}}]\n", "unknown field `pth`"),
-        ("grpc", "cases: [{name: x, request: {grpc: Topology}, expect: {}}]\n", "gRPC"),
+        ("both", "cases: [{name: x, request: {method: POST, path: /, grpc: Topology}, expect: {}}]\n", "either method"),
+        ("no path", "cases: [{name: x, request: {method: GET}, expect: {}}]\n", "either method and path"),
+        (
+            "field",
+            "cases: [{name: x, request: {grpc: Topology, message: {x: 1}}, expect: {}}]\n",
+            "message.x: unknown field",
+        ),
+        (
+            "message and body",
+            "cases: [{name: x, request: {grpc: Topology, message: {}, bodyBase64: AAAAAAA=}, expect: {}}]\n",
+            "a message and another body",
+        ),
     ] {
         let bad = file(&format!("bad-{name}.yaml"), content);
         let output = run(&["test", "--json", good.to_str().unwrap(), bad.to_str().unwrap()]);
@@ -209,7 +250,8 @@ fn operations_are_listed_and_found() {
     let lines: Vec<Value> =
         out(&run(&["operations", "--json"])).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.iter().filter(|o| o["surface"] == "v2").count(), 223);
-    assert_eq!(lines.len(), 302);
+    assert_eq!(lines.iter().filter(|o| o["surface"] == "grpc").count(), 24);
+    assert_eq!(lines.len(), 326);
     let output = run(&["operations", "--json", "POST", "/v2/process-instances"]);
     let found: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!((output.status.code(), &found["operation"]), (Some(0), &json!("createProcessInstance")));

@@ -1,5 +1,6 @@
 //! Decision -> answer: problem details as the cluster sends them (RFC 9457), and for missing or
-//! bad tokens `WWW-Authenticate` (RFC 6750 section 3).
+//! bad tokens `WWW-Authenticate` (RFC 6750 section 3). A gRPC call is answered with a gRPC status,
+//! into which the proxy turns the answer.
 //!
 //! The caller learns the class of the refusal, the log learns the reason.
 
@@ -7,6 +8,7 @@ pub mod forward;
 
 use crate::decision::{Decision, Outcome};
 use crate::reason::Reason;
+use crate::request::Request;
 use serde_json::json;
 
 /// An answer of the edge.
@@ -57,13 +59,29 @@ pub fn refuse(reason: Reason, path: &[u8], explain: bool) -> Reply {
     Reply { status, grpc_status: reason.grpc_status(), headers, body: body.to_string() }
 }
 
+/// Whether the proxy takes a request for a gRPC call, and answers it as one.
+#[must_use]
+pub fn is_grpc(request: &Request<'_>) -> bool {
+    let content_type = request.header(b"content-type").next().unwrap_or(b"");
+    content_type == b"application/grpc" || content_type.starts_with(b"application/grpc+")
+}
+
+/// The answer to a gRPC call for a reason. The body becomes the status' message; the content type is
+/// the proxy's own.
+#[must_use]
+pub fn refuse_call(reason: Reason, explain: bool) -> Reply {
+    let headers = explain.then(|| (REASON_HEADER, reason.code().to_owned())).into_iter().collect();
+    let (_, detail) = class(reason);
+    Reply { status: reason.status(), grpc_status: reason.grpc_status(), headers, body: detail.to_owned() }
+}
+
 /// Title and detail. The cluster writes the titles of its own refusals in capitals and those of its
 /// security chain as HTTP does.
 fn class(reason: Reason) -> (&'static str, &'static str) {
     match reason {
         Reason::CredentialAmbiguous => ("Bad Request", "The request must carry exactly one credential."),
         Reason::PathAmbiguous => ("Bad Request", "The request path can be read in more than one way."),
-        Reason::BodyUnreadable => ("Bad Request", "The request body must be one JSON object."),
+        Reason::BodyUnreadable => ("Bad Request", "The request body can be read in more than one way, or not at all."),
         _ => match reason.status() {
             401 => ("Unauthorized", "A valid access token is required."),
             403 => ("FORBIDDEN", "The caller is not permitted to perform this operation."),
@@ -94,6 +112,14 @@ mod tests {
         assert_eq!(body["instance"], "/v2/x");
         assert!(!reply.body.contains("resource_not_granted") && !reply.body.contains("secret"));
         assert_eq!(reply.headers, [("content-type", "application/problem+json".to_owned())]);
+    }
+
+    #[test]
+    fn a_call_is_answered_with_a_status_and_a_message() {
+        let reply = refuse_call(Reason::TokenMissing, false);
+        assert_eq!((reply.grpc_status, &*reply.body), (16, "A valid access token is required."));
+        assert!(reply.headers.is_empty());
+        assert_eq!(refuse_call(Reason::Unresolved, true).headers, [(REASON_HEADER, "unresolved".to_owned())]);
     }
 
     #[test]

@@ -74,6 +74,8 @@ struct Waiting {
 pub struct Core {
     armed: Option<Rc<Armed>>,
     path: Vec<u8>,
+    /// It is answered with a gRPC status.
+    is_grpc: bool,
     state: State,
     /// Its headers are as they are forwarded; they may have gone on already.
     prepared: bool,
@@ -89,7 +91,7 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(id: u32, armed: Option<Rc<Armed>>) -> Self {
-        let core = Core { armed, path: Vec::new(), state: State::New, prepared: false, resumed: false };
+        let core = Core { armed, path: Vec::new(), is_grpc: false, state: State::New, prepared: false, resumed: false };
         Self { id, core: Rc::new(RefCell::new(core)) }
     }
 }
@@ -179,6 +181,7 @@ impl Core {
         }
         let request = head.request();
         self.path = request.path.to_vec();
+        self.is_grpc = reply::is_grpc(&request);
         for name in request.headers.iter().map(|(name, _)| *name).filter(|name| forward::is_ours(name)) {
             host::remove_request_header(name)?;
         }
@@ -368,7 +371,8 @@ impl Core {
         if let Some(armed) = &self.armed {
             vm::count_decision(&armed.name, reason, false);
         }
-        let answer = reply::refuse(reason, &self.path, explain);
+        let answer =
+            if self.is_grpc { reply::refuse_call(reason, explain) } else { reply::refuse(reason, &self.path, explain) };
         let headers: Vec<(&str, &str)> = answer.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
         if host::reply(answer.status, reason.code(), &headers, &answer.body, answer.grpc_status).is_err() {
             let _failed = host::close();

@@ -90,7 +90,9 @@ impl Reader {
                     }
                     *left = left.saturating_sub(u64::try_from(part.len()).unwrap_or(u64::MAX));
                     chunk = rest;
-                    self.end()?;
+                    if self.end()? == Flow::Unknown {
+                        return Ok(Flow::Unknown);
+                    }
                 }
                 State::Closed(_) => return Err(Unreadable("something follows the message")),
             }
@@ -117,18 +119,20 @@ impl Reader {
             _ => return Err(Unreadable("a message begins with a flag that there is not")),
         };
         self.state = State::Inside(length, content);
-        self.end()?;
-        Ok(Flow::On)
+        self.end()
     }
 
     /// The message ends, if it does.
-    fn end(&mut self) -> Result<(), Unreadable> {
+    fn end(&mut self) -> Result<Flow, Unreadable> {
         let placeholder = State::Closed(Members::default());
         self.state = match std::mem::replace(&mut self.state, placeholder) {
-            State::Inside(0, content) => State::Closed(content.finish()?),
+            State::Inside(0, content) => match content.finish()? {
+                Some(members) => State::Closed(members),
+                None => return Ok(Flow::Unknown),
+            },
             state => state,
         };
-        Ok(())
+        Ok(Flow::On)
     }
 }
 
@@ -140,33 +144,36 @@ impl Content {
         }
     }
 
-    fn finish(self) -> Result<Members, Unreadable> {
+    /// The wanted fields; `None` where they are not known.
+    fn finish(self) -> Result<Option<Members>, Unreadable> {
         match self {
-            Self::Plain(message) => message.finish(),
-            Self::Gzip(decoder) => {
-                let inflated = decoder.finish().map_err(|_| NOT_GZIP)?;
-                inflated.message.finish()
-            }
+            Self::Plain(message) => message.finish().map(Some),
+            Self::Gzip(mut decoder) => match decoder.try_finish() {
+                Err(_) => stopped(&decoder).map(|_| None),
+                Ok(()) => decoder.finish().map_err(|_| NOT_GZIP)?.message.finish().map(Some),
+            },
         }
     }
 }
 
 fn inflate(decoder: &mut GzDecoder<Inflated>, mut part: &[u8]) -> Result<Flow, Unreadable> {
     while !part.is_empty() {
-        let taken = match decoder.write(part) {
+        match decoder.write(part) {
             Ok(0) => return Err(Unreadable("something follows the compressed message")),
-            Ok(taken) => taken,
-            Err(_) => {
-                return match decoder.get_ref().stopped {
-                    Some(Stopped::Unreadable(why)) => Err(why),
-                    Some(Stopped::TooLong) => Ok(Flow::Unknown),
-                    None => Err(NOT_GZIP),
-                };
-            }
-        };
-        part = part.get(taken..).unwrap_or(&[]);
+            Ok(taken) => part = part.get(taken..).unwrap_or(&[]),
+            Err(_) => return stopped(decoder),
+        }
     }
     Ok(Flow::On)
+}
+
+/// Why inflating has stopped.
+fn stopped(decoder: &GzDecoder<Inflated>) -> Result<Flow, Unreadable> {
+    match decoder.get_ref().stopped {
+        Some(Stopped::Unreadable(why)) => Err(why),
+        Some(Stopped::TooLong) => Ok(Flow::Unknown),
+        None => Err(NOT_GZIP),
+    }
 }
 
 /// What comes out of a compressed message: it goes straight into the reader.

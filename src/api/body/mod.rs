@@ -8,6 +8,8 @@ mod json;
 mod members;
 mod message;
 mod multipart;
+#[cfg(test)]
+mod tests;
 
 use super::catalogue::{Form, Operation, Surface};
 use crate::request::Request;
