@@ -31,12 +31,18 @@ impl Gateway {
         Self::of("envoy.yaml", upstream)
     }
 
-    /// The same of another shipped file that has one listener and the cluster first.
+    /// The same of another shipped file that has one listener and the cluster first. Where its gRPC
+    /// API has a cluster of its own, that is the same upstream, over HTTP/1.
     pub fn of(file: &str, upstream: SocketAddr) -> Result<Self> {
         let mut bootstrap = shipped(file)?;
         bootstrap["admin"]["address"] = socket_address(SocketAddr::from(([127, 0, 0, 1], 0)));
         let endpoint = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0";
         *at(&mut bootstrap, &format!("{endpoint}/endpoint/address")) = socket_address(upstream);
+        let load = at(&mut bootstrap, "/static_resources/clusters/0/load_assignment").clone();
+        if let Some(grpc) = grpc_cluster(&mut bootstrap) {
+            grpc.remove("typed_extension_protocol_options");
+            grpc.insert("load_assignment".into(), load);
+        }
         let listener = bootstrap["static_resources"]["listeners"][0].take();
         let shipped = Listener(listener).port(0).module(workspace().join("target/portcullis.wasm"));
         Ok(Self { bootstrap, shipped, listeners: Vec::new() })
@@ -48,6 +54,16 @@ impl Gateway {
         listener.0["name"] = name.into();
         self.listeners.push(shape(listener));
         self
+    }
+
+    /// Sends gRPC calls to that upstream, as shipped over HTTP/2.
+    pub fn grpc_upstream(mut self, upstream: SocketAddr) -> Result<Self> {
+        let mut shipped = shipped("envoy.yaml")?;
+        let mut cluster = grpc_cluster(&mut shipped).context("no cluster for gRPC")?.clone();
+        let endpoint = "/endpoints/0/lb_endpoints/0/endpoint/address";
+        *at(&mut cluster["load_assignment"], endpoint) = socket_address(upstream);
+        *grpc_cluster(&mut self.bootstrap).context("no cluster for gRPC")? = cluster;
+        Ok(self)
     }
 
     /// Changes anything outside the listeners.
@@ -243,6 +259,12 @@ impl Listener {
         self.filters().retain(|filter| filter["name"] != name);
         self
     }
+}
+
+/// The cluster that gRPC calls go to.
+fn grpc_cluster(bootstrap: &mut Value) -> Option<&mut Map<String, Value>> {
+    let clusters = bootstrap["static_resources"]["clusters"].as_array_mut()?;
+    clusters.iter_mut().find(|cluster| cluster["name"] == "orchestration-grpc")?.as_object_mut()
 }
 
 /// A file of `envoy/`, as it is in the repository.

@@ -11,9 +11,11 @@ use std::time::Instant;
 use portcullis::authn::UnixSeconds;
 use portcullis::config::Gate;
 use portcullis::decision::log::Principals;
+use portcullis::reason::Reason;
+use portcullis::reply;
 use portcullis::suite::{self, Case, CaseRequest, Suite, Verdict};
 use portcullis_e2e::access::AccessLine;
-use portcullis_e2e::client::{self, Request};
+use portcullis_e2e::client::{self, Request, Response};
 use portcullis_e2e::command::command_line;
 use portcullis_e2e::envoy::{Envoy, Launch};
 use portcullis_e2e::gateway::Gateway;
@@ -201,7 +203,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Sends everything over a few connections at a time; the answers come in the same order.
-    fn send_all(&self) -> Vec<Result<u16, String>> {
+    fn send_all(&self) -> Vec<Result<Answer, String>> {
         let errands: Vec<(SocketAddr, Request)> = self.asked.iter().map(|a| (a.to, a.request.clone())).collect();
         let mut answers: Vec<_> = errands.iter().map(|_| Err("never sent".to_owned())).collect();
         let queue = Mutex::new(errands.iter().zip(&mut answers));
@@ -210,7 +212,7 @@ impl<'a> Trial<'a> {
             for _ in 0..4 {
                 scope.spawn(|| {
                     while let Some(((to, request), answer)) = next() {
-                        *answer = client::send(*to, request).map(|r| r.status).map_err(|e| format!("{e:#}"));
+                        *answer = client::send(*to, request).map(|r| Answer::of(&r)).map_err(|e| format!("{e:#}"));
                     }
                 });
             }
@@ -231,7 +233,34 @@ impl<'a> Trial<'a> {
     }
 }
 
+/// What a caller is answered: over gRPC, a status of its own in an answer that is fine as HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Answer {
+    http: u16,
+    grpc: Option<u8>,
+}
+
+impl Answer {
+    fn of(response: &Response) -> Self {
+        let grpc = response.fields.text("grpc-status").and_then(|status| status.parse().ok());
+        Self { http: response.status, grpc }
+    }
+}
+
 impl Asked<'_> {
+    /// The answer that a refusal has.
+    fn refusal(&self, native: &Value) -> Answer {
+        let reason = Reason::ALL.iter().find(|reason| native["reason"] == reason.code()).expect("a reason");
+        let headers = &self.case.request.headers;
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let head = portcullis::request::Request { method: b"", path: b"", headers: &headers };
+        if reply::is_grpc(&head) {
+            Answer { http: 200, grpc: Some(reason.grpc_status()) }
+        } else {
+            Answer { http: reason.status(), grpc: None }
+        }
+    }
+
     /// What the engine says where the path is this one.
     fn natively(&self, path: &str) -> Value {
         let request = CaseRequest { path: path.to_owned(), ..self.case.request.clone() };
@@ -242,7 +271,7 @@ impl Asked<'_> {
     fn differs(
         &self,
         paths: Paths,
-        answer: Result<u16, String>,
+        answer: Result<Answer, String>,
         line: &AccessLine,
         arrived: &[Recorded],
     ) -> Option<String> {
@@ -262,9 +291,9 @@ impl Asked<'_> {
             Err(error) => return Some(error),
         };
         if native["decision"] == "deny" {
-            let status = u64::from(answer);
-            if native["status"] != status || line.status() != status || native["reason"] != line.details() {
-                return Some(format!("{native}, but answered {answer}, logged {} {}", line.status(), line.details()));
+            let expected = self.refusal(&native);
+            if answer != expected || line.status() != u64::from(expected.http) || native["reason"] != line.details() {
+                return Some(format!("{native}, but answered {answer:?}, logged {} {}", line.status(), line.details()));
             }
             // Where the headers are not held, they may have gone on before the verdict on the body.
             let had = arrived.iter().any(|r| r.complete || self.suite.plan.gate == Gate::Hold);
@@ -281,9 +310,11 @@ impl Asked<'_> {
 
     /// What is not as it should be where Envoy refuses before it asks the filter. The engine
     /// refuses it, too.
-    fn was_not_refused_by_envoy(&self, answer: Result<u16, String>, arrived: &[Recorded]) -> Option<String> {
+    fn was_not_refused_by_envoy(&self, answer: Result<Answer, String>, arrived: &[Recorded]) -> Option<String> {
         let native = self.natively(&self.case.request.path);
-        let same = answer == Ok(400) && arrived.is_empty() && native["decision"] == "deny";
+        let same = answer.as_ref().is_ok_and(|answer| answer.http == 400)
+            && arrived.is_empty()
+            && native["decision"] == "deny";
         (!same).then(|| format!("answered {answer:?}, {} arrived, the engine said {native}", arrived.len()))
     }
 }

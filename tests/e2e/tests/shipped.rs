@@ -103,7 +103,8 @@ fn filled_in(world: &World, file: &str, provider: &Provider) -> Value {
     let at = provider.addr();
     gateway
         .edit(|bootstrap| {
-            let idp = &mut bootstrap["static_resources"]["clusters"][1];
+            let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().expect("clusters");
+            let idp = clusters.iter_mut().find(|cluster| cluster["name"] == "idp").expect("the provider");
             idp.as_object_mut().expect("a cluster").remove("transport_socket").expect("TLS");
             let endpoint = &mut idp["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"];
             *endpoint = json!({"socket_address": {"address": at.ip().to_string(), "port_value": at.port()}});
