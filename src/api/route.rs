@@ -87,7 +87,8 @@ pub fn find<'a>(base: &BasePath, method: &[u8], target: &'a [u8]) -> Result<Opti
     let Some(operation) = descend(root, rest, method, &mut parameters)? else {
         return unknown(&all);
     };
-    if operation.surface == Surface::Grpc && rest.len() != all.len() {
+    // A gRPC server knows just this path: with none before it, and no query after it.
+    if operation.surface == Surface::Grpc && (rest.len() != all.len() || target.contains(&b'?')) {
         return unknown(&all);
     }
     for (segment, name) in parameters.iter().zip(operation.parameters) {

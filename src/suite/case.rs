@@ -53,6 +53,8 @@ pub struct CaseRequest {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
+    /// What the body was made of, where it is the message of a gRPC call.
+    pub message: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -135,7 +137,7 @@ impl CaseRequest {
         if body.is_some() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             headers.push(("content-type".into(), "application/json".into()));
         }
-        Ok(Self { method, path, headers, body })
+        Ok(Self { method, path, headers, body, message: None })
     }
 
     /// A gRPC call, with this message or with a body of any other kind in its place.
@@ -149,20 +151,22 @@ impl CaseRequest {
         body: Option<BodySource>,
     ) -> Result<Self, String> {
         let call = call.strip_prefix("Gateway.").unwrap_or(call);
-        let body = match (message, body) {
+        let (message, body) = match (message, body) {
             (Some(_), Some(_)) => return Err("request: has a message and another body".into()),
             (message, None) => {
-                let empty = Value::Object(Map::new());
-                BodySource::Base64(STANDARD.encode(message::body(call, message.unwrap_or(&empty))?))
+                let message = message.cloned().unwrap_or_else(|| Value::Object(Map::new()));
+                let body = STANDARD.encode(message::body(call, &message)?);
+                (Some(message), BodySource::Base64(body))
             }
-            (None, Some(body)) => body,
+            (None, Some(body)) => (None, body),
         };
         for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
             if !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
                 headers.push((name.into(), value.into()));
             }
         }
-        Self::new("POST".into(), format!("{}{call}", message::SERVICE), headers, Some(body))
+        let request = Self::new("POST".into(), format!("{}{call}", message::SERVICE), headers, Some(body))?;
+        Ok(Self { message, ..request })
     }
 
     /// A request whose body is JSON: to a gRPC path it is the message of a call.

@@ -131,7 +131,7 @@ impl Callers {
 
     /// The request of a case, with a credential that says who its caller is.
     pub fn request(&self, suite: &Suite, case: &Case) -> Result<Request> {
-        let CaseRequest { method, path, headers, body } = &case.request;
+        let CaseRequest { method, path, headers, body, .. } = &case.request;
         let mut request = Request::new(method, path);
         for (name, value) in headers {
             request = request.header(name, value);

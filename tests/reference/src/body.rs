@@ -2,7 +2,7 @@
 
 use crate::catalogue::Operation;
 use crate::policy::{Policy, Scope};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// A request's body.
 #[derive(Clone, Debug)]
@@ -47,6 +47,24 @@ impl Body {
         serde_json::from_slice(bytes).ok().map(Self::Object)
     }
 
+    /// Reads a message, written as JSON. The fields of messages inside it are its own; what has no
+    /// value, or that of its type, is not there.
+    #[must_use]
+    pub fn message(bytes: &[u8]) -> Option<Self> {
+        fn flatten(object: Map<String, Value>, way: &str, flat: &mut Map<String, Value>) {
+            for (name, value) in object {
+                match value {
+                    Value::Object(inner) => flatten(inner, &format!("{way}{name}."), flat),
+                    value if [json!(""), json!("0"), json!(0), json!("PROVIDED")].contains(&value) => {}
+                    value => drop(flat.insert(format!("{way}{name}"), value)),
+                }
+            }
+        }
+        let mut flat = Map::new();
+        flatten(serde_json::from_slice(bytes).ok()?, "", &mut flat);
+        Some(Self::Object(flat))
+    }
+
     /// A member, by a source such as `body:/name`.
     #[must_use]
     pub fn member(&self, source: &str) -> Member<'_> {
@@ -72,10 +90,17 @@ impl Body {
         }
     }
 
-    /// The tenants that a member names: one as text (`tenantId`), or a list (`tenantIds`).
+    /// The tenants that a member names: one as text (`tenantId`), or a list (`tenantIds`), unless the
+    /// cluster is told to go by others.
     #[must_use]
-    pub fn tenants(&self, source: &str) -> Named {
+    pub fn tenants(&self, source: &str, filter: Option<&str>) -> Named {
         let is_list = source.ends_with('s');
+        if let Some(filter) = filter
+            && let Member::Is(filter) = self.member(filter)
+            && *filter != "PROVIDED"
+        {
+            return Named::Unclear;
+        }
         match self.member(source) {
             Member::Absent => Named::Nothing,
             Member::Is(Value::String(tenant)) if !is_list => Named::These(vec![tenant.clone()]),

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 
 /// All operations.
 pub static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
-    let text = include_str!("../../../src/api/catalogue/operations.json");
-    let rows: Vec<Value> = serde_json::from_str(text).expect("the catalogue is a JSON list");
-    rows.iter().map(operation).collect()
+    let rest = include_str!("../../../src/api/catalogue/operations.json");
+    let grpc = include_str!("../../../src/api/catalogue/grpc.json");
+    let rows = |text| serde_json::from_str::<Vec<Value>>(text).expect("the catalogue is a JSON list");
+    rows(rest).iter().chain(&rows(grpc)).map(operation).collect()
 });
 
 /// Resource types with their permissions.
@@ -42,6 +43,8 @@ pub struct Operation {
     pub never_denied: bool,
     /// Where its tenant stands.
     pub tenant: Option<String>,
+    /// Where it says that the cluster goes by the caller's own tenants instead.
+    pub tenant_filter: Option<String>,
     /// Whether it is never opened.
     pub is_blocked: bool,
 }
@@ -64,6 +67,12 @@ pub struct Alternative {
 }
 
 impl Operation {
+    /// Whether it is a gRPC call, whose body is a message.
+    #[must_use]
+    pub fn is_call(&self) -> bool {
+        self.surface == "grpc"
+    }
+
     /// Whether anything in a body bears on it.
     #[must_use]
     pub fn looks_at_body(&self) -> bool {
@@ -156,8 +165,8 @@ fn operation(row: &Value) -> Operation {
     let alternative = |grant: &Value| Alternative {
         resource_type: text(grant, "type"),
         permission: text(grant, "permission"),
-        id: text(grant, "id"),
-        key: grant["key"].as_str().map(str::to_owned),
+        id: source(&grant["id"]).unwrap_or_default(),
+        key: source(&grant["key"]),
         since: grant["since"].as_str().map_or(since, |text| version(text).expect("a version")),
         when: grant["when"].as_str().map(str::to_owned),
     };
@@ -170,9 +179,19 @@ fn operation(row: &Value) -> Operation {
         mode: text(row, "mode"),
         alternatives: row["grants"].as_array().into_iter().flatten().map(alternative).collect(),
         never_denied: row["neverDenied"] == true,
-        tenant: row["tenant"].as_str().map(str::to_owned),
+        tenant: source(&row["tenant"]),
+        tenant_filter: source(&row["tenantFilter"]),
         is_blocked: row["blocked"] == true,
     }
+}
+
+/// A source; the fields of a message are members of a body like others, `msg:a(1).b(2)` being
+/// `body:/a.b`.
+fn source(value: &Value) -> Option<String> {
+    let source = value.as_str()?;
+    let Some(fields) = source.strip_prefix("msg:") else { return Some(source.to_owned()) };
+    let names: Vec<&str> = fields.split('.').map(|field| field.split('(').next().unwrap_or_default()).collect();
+    Some(format!("body:/{}", names.join(".")))
 }
 
 fn text(row: &Value, name: &str) -> String {

@@ -83,12 +83,9 @@ impl Both {
         let name = caller.name.clone();
         let subject = if caller.is_client { Subject::Client(name) } else { Subject::User(name) };
         let (groups, claims) = (caller.groups.clone(), caller.claims.clone());
-        let request = CaseRequest {
-            method: call.method.clone(),
-            path: call.path.clone(),
-            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-            body: call.body.clone(),
-        };
+        let body = call.body.as_deref().map(|body| String::from_utf8_lossy(body).into_owned());
+        let request = CaseRequest::with_json(call.method.clone(), call.path.clone(), Vec::new(), body);
+        let request = request.expect("a message that its call can have");
         let principal = suite::Caller::Principal { subject, groups, claims };
         Answer::explained(&suite::decide(&self.plan, &principal, &request, 0).explain())
     }

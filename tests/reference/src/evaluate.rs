@@ -53,9 +53,11 @@ struct Asked<'a> {
 #[must_use]
 pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Call) -> Outcome {
     let path = call.path.split('?').next().unwrap_or_default();
-    let found =
-        path.strip_prefix(&settings.base).and_then(|path| catalogue::find(settings.version, &call.method, path));
-    let Some(route) = found else { return Outcome::Deny("operation_unknown") };
+    let route_of = |path| catalogue::find(settings.version, &call.method, path);
+    let rest = path.strip_prefix(&settings.base).and_then(route_of).filter(|route| !route.operation.is_call());
+    let Some(route) = rest.or_else(|| route_of(&call.path).filter(|route| route.operation.is_call())) else {
+        return Outcome::Deny("operation_unknown");
+    };
     let operation = route.operation;
     if operation.is_blocked || !settings.surfaces.contains(&operation.surface) {
         return Outcome::Deny("operation_blocked");
@@ -83,9 +85,17 @@ pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Ca
     let tenants = operation.tenant.as_deref().unwrap_or_default();
     let is_read = is_decisive
         || tenants == "body:/tenantIds" && call.body.is_some()
-        || tenants == "body:/tenantId" && settings.multi_tenancy;
+        || tenants.starts_with("body:/") && tenants.ends_with("tenantId") && settings.multi_tenancy
+        || tenants.starts_with("multipart:") && settings.multi_tenancy;
     let body = if is_read {
-        match Body::read(call.body.as_deref().unwrap_or_default(), settings.max_bytes) {
+        let bytes = call.body.as_deref().unwrap_or_default();
+        let read = match tenants.split_once(':') {
+            // No call here is a form.
+            Some(("multipart", _)) => None,
+            _ if operation.is_call() => Body::message(if bytes.is_empty() { b"{}" } else { bytes }),
+            _ => Body::read(bytes, settings.max_bytes),
+        };
+        match read {
             Some(body) => body,
             None => return Outcome::Deny("body_unreadable"),
         }
@@ -240,7 +250,7 @@ fn by_tenant(asked: &Asked<'_>, allowed: Outcome) -> Outcome {
         let values = asked.route.parameters.iter().filter(|(parameter, _)| parameter == name);
         Named::These(values.map(|(_, value)| value.clone()).collect())
     } else if source.starts_with("body:/") {
-        asked.body.tenants(source)
+        asked.body.tenants(source, asked.route.operation.tenant_filter.as_deref())
     } else {
         Named::Nothing
     };

@@ -43,7 +43,7 @@ impl Settings {
         Self {
             version: catalogue::version(api["version"].as_str().unwrap_or("8.9")).expect("a version"),
             base: api["basePath"].as_str().unwrap_or("/").trim_end_matches('/').to_owned(),
-            surfaces: texts(&api["surfaces"], &["v2"]),
+            surfaces: texts(&api["surfaces"], &["v2", "grpc"]),
             multi_tenancy: api["multiTenancy"] == true,
             anonymous: texts(&configuration["anonymous"], &["getStatus", "getLicense"]),
             denies_searches: configuration["searches"] == "deny",

@@ -44,10 +44,10 @@ impl World {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let v2: Vec<&'static Operation> = OPERATIONS.iter().filter(|o| o.surface == "v2").collect();
-        let some = |fits: fn(&Operation) -> bool| v2.iter().copied().filter(|o| fits(o)).collect::<Vec<_>>();
+        let open: Vec<&'static Operation> = OPERATIONS.iter().filter(|o| is_open(o)).collect();
+        let some = |fits: fn(&Operation) -> bool| open.iter().copied().filter(|o| fits(o)).collect::<Vec<_>>();
         let (joined, with_body) = (some(has_joined_grants), some(|o| o.looks_at_body()));
-        let mut focus: Vec<_> = (0..3).map(|_| dice.pick(&v2)).collect();
+        let mut focus: Vec<_> = (0..3).map(|_| dice.pick(&open)).collect();
         focus.extend([dice.pick(&joined), dice.pick(&joined), dice.pick(&with_body), dice.pick(&with_body)]);
         let base = dice.pick(&["", "", "", "/engine", "/a/b"]);
         let configuration = configuration(&mut dice, &focus, base);
@@ -58,15 +58,23 @@ impl World {
     /// The next request.
     pub fn request(&mut self) -> (Caller, Call) {
         let any = &OPERATIONS[self.dice.below(OPERATIONS.len())];
-        let is_any = self.dice.chance(20) && any.surface == "v2";
+        let is_any = self.dice.chance(20) && is_open(any);
         let operation = if is_any { any } else { self.dice.pick(&self.focus) };
         let denied = &self.configuration["unresolved"]["operations"]["activateJobs"];
         let may_lack = operation.id != "activateJobs" || denied != "deny";
         let caller = request::caller(&mut self.dice);
         let mut call = request::call(&mut self.dice, operation, may_lack);
-        call.path = format!("{}{}", self.base, call.path);
+        // Only REST has a base path; a call under it is none.
+        if !operation.is_call() || self.dice.chance(2) {
+            call.path = format!("{}{}", self.base, call.path);
+        }
         (caller, call)
     }
+}
+
+/// Whether an operation is one that by default can be called.
+fn is_open(operation: &Operation) -> bool {
+    operation.surface == "v2" || operation.is_call()
 }
 
 /// Whether an operation asks for more than one grant, or for one under a condition.

@@ -61,6 +61,7 @@ pub fn call(dice: &mut Dice, operation: &Operation, may_lack: bool) -> Call {
     }
     let body = match operation.method.as_str() {
         "GET" => None,
+        _ if operation.is_call() => Some(message(dice, operation).into_bytes()),
         _ => body(dice, operation, may_lack).map(String::into_bytes),
     };
     Call { method: operation.method.clone(), path, body }
@@ -121,6 +122,10 @@ fn body(dice: &mut Dice, operation: &Operation, may_lack: bool) -> Option<String
     match operation.tenant.as_deref() {
         Some("body:/tenantIds") if dice.chance(60) => {
             members.insert("tenantIds".to_owned(), tenants(dice));
+            if dice.chance(30) {
+                let filter = json!(dice.pick(&[Some("PROVIDED"), Some("ASSIGNED"), Some("1"), None]));
+                members.insert("tenantFilter".to_owned(), filter);
+            }
         }
         Some("body:/tenantId" | "filter") if dice.chance(60) => {
             members.insert("tenantId".to_owned(), tenant(dice));
@@ -129,6 +134,40 @@ fn body(dice: &mut Dice, operation: &Operation, may_lack: bool) -> Option<String
     }
     decoys(dice, &mut members);
     Some(text::write(dice, &Value::Object(members)))
+}
+
+/// The message of a call, each field of its type.
+fn message(dice: &mut Dice, operation: &Operation) -> String {
+    let mut message = json!({});
+    let mut set = |source: &str, value: Value| {
+        let names = source.strip_prefix("body:/").into_iter().flat_map(|names| names.split('.'));
+        *names.fold(&mut message, |place, name| &mut place[name]) = value;
+    };
+    for alternative in operation.alternatives.iter().filter(|a| a.id.starts_with("body:/")) {
+        if dice.chance(80) {
+            set(
+                &alternative.id,
+                if dice.chance(10) { json!(dice.pick(&[None, Some("")])) } else { json!(dice.pick(IDS)) },
+            );
+        }
+        if let Some(key) = &alternative.key
+            && dice.chance(40)
+        {
+            set(key, json!(dice.pick(&[Some("0"), None, Some("7"), Some("2251799813685249"), Some("-1")])));
+        }
+    }
+    if let Some(tenant) = operation.tenant.as_deref().filter(|tenant| tenant.starts_with("body:/"))
+        && dice.chance(70)
+    {
+        let is_list = operation.tenant_filter.is_some();
+        set(tenant, if is_list { json!(dice.some(TENANTS, 40)) } else { json!(dice.pick(TENANTS)) });
+    }
+    if let Some(filter) = operation.tenant_filter.as_deref()
+        && dice.chance(40)
+    {
+        set(filter, json!(dice.pick(&[Some("PROVIDED"), Some("ASSIGNED"), None])));
+    }
+    message.to_string()
 }
 
 fn id(dice: &mut Dice) -> Value {
