@@ -2,12 +2,11 @@
 
 use super::alternative::{Held, evaluate};
 use super::tenant::{self, Named};
-use super::{Certainty, Permit, Principal, Rules, Unresolved};
+use super::{Certainty, Holding, Permit, Principal, Rules, Unresolved};
 use crate::api::body::Body;
 use crate::api::catalogue::{Alternative, Condition, Mode, Operation, TenantSource};
 use crate::api::route::Route;
 use crate::reason::Reason;
-use crate::table::Holding;
 
 /// What comes of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -10,13 +10,11 @@ mod tenant;
 
 pub use cluster_admin::{AdminClaim, ClusterAdmin};
 pub use decide::{Verdict, anonymous, decide, preflight};
-pub use principal::Principal;
+pub use principal::{Named, Principal};
 
 use crate::api::catalogue::{Permission, ResourceType, Version};
 use crate::reason::Reason;
-use crate::table::{Holding, OwnerType};
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 /// How sure an allow is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,19 +36,36 @@ impl Certainty {
     }
 }
 
-/// The grant that decided.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// The grant that decided. Its names are looked up only where somebody asks:
+/// [`Principal::named`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Grant {
-    /// The type of its owner.
-    pub owner_type: OwnerType,
-    /// Its owner.
-    pub owner_id: Rc<str>,
     /// The type of the resource.
     pub resource: ResourceType,
-    /// On what it is held.
-    pub holding: Holding,
     /// The permission.
     pub permission: Permission,
+    /// On what it is held.
+    pub holding: Holding,
+}
+
+/// On what a permission is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holding {
+    /// On `*`.
+    All,
+    /// On the id with this number.
+    Id(u32),
+    /// On some id, whichever.
+    SomeId,
+    /// By a property of the resource.
+    Property,
+}
+
+impl Grant {
+    /// The grant of a permission that is in this set.
+    fn held(set: u16, resource: ResourceType, permission: Permission, holding: Holding) -> Option<Self> {
+        (set & permission.bit() != 0).then_some(Self { resource, permission, holding })
+    }
 }
 
 /// Leave to forward a request.

@@ -1,22 +1,64 @@
 //! An identity with the owners that a table gives it.
 
-use super::Grant;
+use super::{Grant, Holding};
 use crate::api::catalogue::{Permission, ResourceType};
 use crate::authn::{Identity, Subject};
 use crate::json;
-use crate::jsonpath::Found;
-use crate::table::{Grants, Holding, MappingRule, OwnerNumber, OwnerType, Table};
+use crate::jsonpath::{Found, JsonPath};
+use crate::table::{Column, Membership, Owner, OwnerType, Table};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Who is calling and everything it stands for: itself, its groups, roles and mapping rules.
+///
+/// What it may do on anything of a type is kept here; only for an exact id the table is looked at.
 #[derive(Debug)]
 pub struct Principal {
     identity: Rc<Identity>,
     table: Rc<Table>,
-    owners: Vec<OwnerNumber>,
-    groups: Vec<String>,
+    owners: Box<[Owner]>,
+    /// What it holds, by resource type.
+    masks: Box<[Masks; ResourceType::COUNT]>,
+    /// The columns of its owners' records, by subject and then in the order of the owners.
+    columns: Box<[Held]>,
+}
+
+/// Permissions on one resource type, as sets of bits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Masks {
+    /// On `*`.
+    star: u16,
+    /// On some id.
+    some: u16,
+    /// By a property of the resource.
+    property: u16,
+}
+
+/// A column of an owner's record.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    subject: About,
+    /// The owner's place among the principal's.
+    owner: u32,
+    column: Column,
+}
+
+/// What a column is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum About {
+    Tenants,
+    Ids(ResourceType),
+    Properties(ResourceType),
+}
+
+/// A grant with the names in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// Its owner.
+    pub owner: (OwnerType, String),
+    /// `*` or the id; `None` where it is by a property of the resource.
+    pub resource_id: Option<String>,
 }
 
 impl Principal {
@@ -30,21 +72,39 @@ impl Principal {
             Subject::Client(id) => (OwnerType::Client, id),
         };
         let own = table.find(kind, id);
-        let mut closure = Closure { table, owners: Vec::new(), claimed: identity.groups().is_some() };
-        let mut groups: Vec<String> = identity.groups().unwrap_or_default().to_vec();
-        closure.owners.extend(own);
-        let claimed: Vec<_> = groups.iter().filter_map(|g| table.find(OwnerType::Group, g)).collect();
-        claimed.into_iter().for_each(|group| closure.add(group));
+        let mut closure = Closure::new(table, identity.groups().is_some());
+        if let Some(own) = own {
+            closure.reach(own);
+        }
+        for group in identity.groups().unwrap_or_default() {
+            table.find(OwnerType::Group, group).into_iter().for_each(|group| closure.add(group));
+        }
         own.into_iter().for_each(|own| closure.add_memberships(own));
         for rule in matching_rules(table, identity.claims()) {
             closure.add(rule);
             closure.add_memberships(rule);
         }
         let owners = closure.owners;
-        if identity.groups().is_none() {
-            groups = names(table, &owners, OwnerType::Group);
+        let mut masks = Box::new([Masks::default(); ResourceType::COUNT]);
+        let mut columns = Vec::new();
+        for (number, owner) in (0..).zip(&owners) {
+            for column in table.columns(*owner) {
+                let subject = match (table.resource(&column), Table::membership(&column)) {
+                    (Some((resource, is_property)), _) => {
+                        let (star, some) = table.permissions(&column);
+                        if let Some(masks) = masks.get_mut(resource.index()) {
+                            masks.add(star, some, is_property);
+                        }
+                        if is_property { About::Properties(resource) } else { About::Ids(resource) }
+                    }
+                    (None, Some(Membership::Tenants)) => About::Tenants,
+                    _ => continue,
+                };
+                columns.push(Held { subject, owner: number, column });
+            }
         }
-        Self { identity, table: Rc::clone(table), owners, groups }
+        columns.sort_by_key(|held| held.subject);
+        Self { identity, table: Rc::clone(table), owners: owners.into(), masks, columns: columns.into() }
     }
 
     /// The identity it was made of.
@@ -61,129 +121,177 @@ impl Principal {
 
     /// Its groups: those of the claim where one is configured, else those of the table.
     #[must_use]
-    pub fn groups(&self) -> &[String] {
-        &self.groups
+    pub fn groups(&self) -> Vec<String> {
+        self.identity.groups().map_or_else(|| self.owners_of(OwnerType::Group), <[String]>::to_vec)
     }
 
-    /// The ids of its owners of one type.
+    /// The ids of its owners of one type, sorted.
     #[must_use]
     pub fn owners_of(&self, kind: OwnerType) -> Vec<String> {
-        names(&self.table, &self.owners, kind)
+        let owners = self.owners.iter().filter(|owner| owner.kind == kind);
+        let names: BTreeSet<String> = owners.map(|owner| self.table.owner_id(*owner)).collect();
+        names.into_iter().collect()
     }
 
     /// Whether it is assigned to a tenant.
     #[must_use]
     pub fn has_tenant(&self, tenant: &str) -> bool {
-        self.owners.iter().filter_map(|n| self.table.owner(*n)).any(|o| o.tenants.iter().any(|t| &**t == tenant))
+        let number = self.table.tenant(tenant);
+        number.is_some_and(|number| self.about(About::Tenants).iter().any(|held| self.table.has(&held.column, number)))
     }
 
-    /// Its tenants.
+    /// Its tenants, sorted.
     #[must_use]
     pub fn tenants(&self) -> Vec<String> {
-        let owners = self.owners.iter().filter_map(|n| self.table.owner(*n));
-        let tenants: BTreeSet<&str> = owners.flat_map(|o| o.tenants.iter().map(|t| &**t)).collect();
-        tenants.into_iter().map(Into::into).collect()
+        let numbers = self.about(About::Tenants).iter().flat_map(|held| self.table.numbers(held.column));
+        let tenants: BTreeSet<String> = numbers.map(|number| self.table.tenant_id(number)).collect();
+        tenants.into_iter().collect()
     }
 
     /// The grant of a permission on `*`.
     pub(super) fn on_all(&self, resource: ResourceType, permission: Permission) -> Option<Grant> {
-        self.first(resource, permission, |g| g.on_all(resource, permission).then_some(Holding::All))
+        Grant::held(self.masks(resource).star, resource, permission, Holding::All)
     }
 
     /// The grant of a permission by a property of the resource.
     pub(super) fn on_property(&self, resource: ResourceType, permission: Permission) -> Option<Grant> {
-        self.first(resource, permission, |g| g.on_property(resource, permission).then_some(Holding::Property))
-    }
-
-    /// The grant of a permission on exactly this id.
-    pub(super) fn on_id(&self, resource: ResourceType, permission: Permission, id: &str) -> Option<Grant> {
-        self.first(resource, permission, |g| g.on_id(resource, permission, id).map(Holding::Id))
+        Grant::held(self.masks(resource).property, resource, permission, Holding::Property)
     }
 
     /// The grant of a permission on some id, whichever.
     pub(super) fn on_some_id(&self, resource: ResourceType, permission: Permission) -> Option<Grant> {
-        self.first(resource, permission, |g| g.on_some_id(resource, permission).map(Holding::Id))
+        Grant::held(self.masks(resource).some, resource, permission, Holding::SomeId)
     }
 
-    fn first(
-        &self,
-        resource: ResourceType,
-        permission: Permission,
-        holding: impl Fn(&Grants) -> Option<Holding>,
-    ) -> Option<Grant> {
-        self.owners.iter().filter_map(|number| self.table.owner(*number)).find_map(|owner| {
-            Some(Grant {
-                owner_type: owner.kind,
-                owner_id: Rc::clone(&owner.id),
-                resource,
-                holding: holding(&owner.grants)?,
-                permission,
-            })
+    /// The grant of a permission on exactly this id.
+    pub(super) fn on_id(&self, resource: ResourceType, permission: Permission, id: &str) -> Option<Grant> {
+        if self.masks(resource).some & permission.bit() == 0 {
+            return None;
+        }
+        // Ids have the same numbers in all records.
+        let columns = self.about(About::Ids(resource));
+        let number = self.table.id(&columns.first()?.column, id)?;
+        let held = columns.iter().map(|held| self.table.permissions_on(&held.column, number));
+        held.into_iter().find_map(|held| Grant::held(held, resource, permission, Holding::Id(number)))
+    }
+
+    /// The names in a grant of this principal; the first of its owners that holds it.
+    #[must_use]
+    pub fn named(&self, grant: &Grant) -> Option<Named> {
+        let (resource, bit) = (grant.resource, grant.permission.bit());
+        let subject =
+            if grant.holding == Holding::Property { About::Properties(resource) } else { About::Ids(resource) };
+        self.about(subject).iter().find_map(|Held { column, owner, .. }| {
+            let number = match grant.holding {
+                Holding::All => (self.table.permissions(column).0 & bit != 0).then_some(0),
+                Holding::Id(number) => (self.table.permissions_on(column, number) & bit != 0).then_some(number),
+                Holding::SomeId | Holding::Property => self.table.first_with(column, bit),
+            }?;
+            let owner = self.owners.get(usize::try_from(*owner).ok()?)?;
+            let resource_id = match grant.holding {
+                Holding::Property => None,
+                _ => Some(self.table.id_name(column, number)?),
+            };
+            Some(Named { owner: (owner.kind, self.table.owner_id(*owner)), resource_id })
         })
     }
 
     /// Roughly how many bytes it takes, without its identity and table.
     #[must_use]
     pub fn size(&self) -> usize {
-        let groups: usize = self.groups.iter().map(|g| g.len().saturating_add(size_of::<String>())).sum();
-        let owners = self.owners.len().saturating_mul(size_of::<OwnerNumber>());
-        size_of::<Self>().saturating_add(groups).saturating_add(owners)
+        let (owners, columns) = (size_of_val(&*self.owners), size_of_val(&*self.columns));
+        size_of::<Self>().saturating_add(size_of_val(&*self.masks)).saturating_add(owners).saturating_add(columns)
+    }
+
+    fn masks(&self, resource: ResourceType) -> Masks {
+        self.masks.get(resource.index()).copied().unwrap_or_default()
+    }
+
+    /// The columns about one subject.
+    fn about(&self, subject: About) -> &[Held] {
+        let from = self.columns.partition_point(|held| held.subject < subject);
+        let to = self.columns.partition_point(|held| held.subject <= subject);
+        self.columns.get(from..to).unwrap_or_default()
+    }
+}
+
+impl Masks {
+    fn add(&mut self, star: u16, some: u16, is_property: bool) {
+        if is_property {
+            self.property |= some;
+        } else {
+            self.star |= star;
+            self.some |= some;
+        }
     }
 }
 
 /// Owners in the order in which they were reached, each once.
 struct Closure<'a> {
     table: &'a Table,
-    owners: Vec<OwnerNumber>,
+    owners: Vec<Owner>,
+    reached: BTreeSet<Owner>,
     /// Groups come from a claim.
     claimed: bool,
 }
 
-impl Closure<'_> {
-    fn add(&mut self, owner: OwnerNumber) {
-        if self.owners.contains(&owner) {
-            return;
+impl<'a> Closure<'a> {
+    fn new(table: &'a Table, claimed: bool) -> Self {
+        Self { table, owners: Vec::new(), reached: BTreeSet::new(), claimed }
+    }
+
+    /// Takes an owner in; `false` where it was in already.
+    fn reach(&mut self, owner: Owner) -> bool {
+        let is_new = self.reached.insert(owner);
+        if is_new {
+            self.owners.push(owner);
         }
-        self.owners.push(owner);
-        if let Some(group) = self.table.owner(owner).filter(|o| o.kind == OwnerType::Group) {
-            group.roles.iter().for_each(|role| self.add(*role));
+        is_new
+    }
+
+    /// Takes an owner in, and a group's roles with it.
+    fn add(&mut self, owner: Owner) {
+        if self.reach(owner) && owner.kind == OwnerType::Group {
+            self.add_members(owner, Membership::Roles, OwnerType::Role);
         }
     }
 
-    fn add_memberships(&mut self, member: OwnerNumber) {
-        let Some(owner) = self.table.owner(member) else {
-            return;
-        };
+    fn add_memberships(&mut self, member: Owner) {
         if !self.claimed {
-            owner.groups.iter().for_each(|group| self.add(*group));
+            self.add_members(member, Membership::Groups, OwnerType::Group);
         }
-        owner.roles.iter().for_each(|role| self.add(*role));
+        self.add_members(member, Membership::Roles, OwnerType::Role);
+    }
+
+    fn add_members(&mut self, member: Owner, membership: Membership, kind: OwnerType) {
+        let table = self.table;
+        for column in table.columns(member).filter(|column| Table::membership(column) == Some(membership)) {
+            table.numbers(column).for_each(|number| self.add(Owner { kind, number }));
+        }
     }
 }
 
-fn names(table: &Table, owners: &[OwnerNumber], kind: OwnerType) -> Vec<String> {
-    let owners = owners.iter().filter_map(|n| table.owner(*n)).filter(|o| o.kind == kind);
-    let names: BTreeSet<&str> = owners.map(|o| &*o.id).collect();
-    names.into_iter().map(Into::into).collect()
-}
-
-fn matching_rules(table: &Table, claims: &str) -> Vec<OwnerNumber> {
-    if table.rules().is_empty() {
-        return Vec::new();
+/// The mapping rules that the claims match, in their order.
+fn matching_rules(table: &Table, claims: &str) -> BTreeSet<Owner> {
+    let mut rules = BTreeSet::new();
+    let mut parsed: Option<Value> = None;
+    for path in table.claim_paths() {
+        let claims = parsed.get_or_insert_with(|| json::parse(claims.as_bytes()).unwrap_or_default());
+        // A path that the cluster cannot read finds nothing.
+        let Ok(found) = JsonPath::parse(&path) else { continue };
+        for value in texts(found.find(claims)) {
+            rules.extend(table.rules(&path, value));
+        }
     }
-    let Ok(claims) = json::parse(claims.as_bytes()) else {
-        return Vec::new();
-    };
-    table.rules().iter().filter(|rule| matches(rule, &claims)).map(|rule| rule.owner).collect()
+    rules
 }
 
-/// A text equals; a list holds the text; numbers and booleans never match.
-fn matches(rule: &MappingRule, claims: &Value) -> bool {
-    let is_text = |value: &Value| value.as_str() == Some(&rule.value);
-    match rule.claim.as_ref().map(|path| path.find(claims)) {
-        Some(Found::One(Value::Array(items))) => items.iter().any(is_text),
-        Some(Found::One(value)) => is_text(value),
-        Some(Found::Many(values)) => values.into_iter().any(is_text),
-        Some(Found::Missing) | None => false,
+/// The texts that a rule compares: a text itself, or those in a list; never numbers and booleans.
+fn texts(found: Found<'_>) -> Vec<&str> {
+    match found {
+        Found::One(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+        Found::One(value) => value.as_str().into_iter().collect(),
+        Found::Many(values) => values.into_iter().filter_map(Value::as_str).collect(),
+        Found::Missing => Vec::new(),
     }
 }

@@ -92,7 +92,8 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
     let mut warnings = Vec::new();
     let issuers = issuers::check(&source.issuers, &mut warnings)?;
     let (table, policy_warnings) =
-        policy::compile(&source.policy).map_err(|e| ConfigError::new(format!("policy.{}", e.path), e.reason))?;
+        policy::compile(&source.policy, 0).map_err(|e| ConfigError::new(format!("policy.{}", e.path), e.reason))?;
+    let table = Table::open(table).map_err(|e| ConfigError::new("policy", e.to_string()))?;
     warnings.extend(policy_warnings.into_iter().map(|w| Warning { path: format!("policy.{}", w.path), ..w }));
     if source.body.max_bytes == 0 || source.body.max_bytes > MAX_BODY {
         return Err(ConfigError::new("body.maxBytes", format!("must be from 1 to {MAX_BODY}")));
@@ -107,7 +108,7 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
         base_path: BasePath::parse(&source.api.base_path)
             .map_err(|e| ConfigError::new("api.basePath", format!("`{}`: {}", source.api.base_path, e.0)))?,
         rules: rules(source, surfaces::cluster_admin(source.cluster_admin.as_ref(), &open, &mut warnings)?)?,
-        table_digest: table.digest().into(),
+        table_digest: Rc::clone(table.digest()),
         table: Rc::new(table),
         gate: match source.body.gate {
             GateSource::Hold => Gate::Hold,

@@ -4,9 +4,9 @@ pub mod log;
 
 use crate::api::catalogue::Operation;
 use crate::authn::Subject;
-use crate::authz::{Grant, Permit, Principal};
+use crate::authz::{Grant, Named, Permit, Principal};
 use crate::reason::Reason;
-use crate::table::{Holding, OwnerType};
+use crate::table::OwnerType;
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -76,7 +76,7 @@ impl Decision {
             "reason": self.reason().code(),
             "operation": self.operation.map(|o| o.id),
             "principal": self.principal.as_deref().map(explain_principal),
-            "grant": grant.map(explain_grant),
+            "grant": grant.zip(self.principal.as_deref()).and_then(|(grant, principal)| explain_grant(principal, grant)),
             "table": &*self.table,
         })
     }
@@ -96,17 +96,14 @@ fn explain_principal(principal: &Principal) -> Value {
     })
 }
 
-fn explain_grant(grant: &Grant) -> Value {
-    let resource_id = match &grant.holding {
-        Holding::All => Some("*"),
-        Holding::Id(id) => Some(&**id),
-        Holding::Property => None,
-    };
-    json!({
-        "ownerType": grant.owner_type.name(),
-        "ownerId": &*grant.owner_id,
+/// A grant with its names, which its principal knows.
+fn explain_grant(principal: &Principal, grant: &Grant) -> Option<Value> {
+    let Named { owner: (owner_type, owner_id), resource_id } = principal.named(grant)?;
+    Some(json!({
+        "ownerType": owner_type.name(),
+        "ownerId": owner_id,
         "resourceType": grant.resource.name(),
         "resourceId": resource_id,
         "permissionType": grant.permission.name(grant.resource),
-    })
+    }))
 }

@@ -89,13 +89,15 @@ fn encode(text: &str) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::authn::Identity;
+    use crate::policy;
     use crate::table::Table;
     use serde_json::json;
     use std::rc::Rc;
 
     fn principal(subject: Subject, groups: &[&str]) -> Principal {
         let groups = groups.iter().map(|g| (*g).to_owned()).collect();
-        Principal::resolve(&Rc::new(Table::default()), Rc::new(Identity::assumed(subject, Some(groups), &json!({}))))
+        let (empty, _) = policy::compile(&policy::Policy::default(), 0).unwrap();
+        Principal::resolve(&Rc::new(Table::open(empty).unwrap()), Rc::new(Identity::assumed(subject, Some(groups), &json!({}))))
     }
 
     #[test]

@@ -1,184 +1,216 @@
 //! What has been granted, in the form that decisions are made from.
 //!
-//! A table holds owners: users, clients, groups, roles and mapping rules, each with its grants and
-//! memberships. It is immutable; [`crate::policy`] makes it.
+//! A table is bytes, and is read in place: opening one makes nothing that grows with it.
+//! [`crate::policy`] writes tables; `docs/table-format.md` describes them. The reader trusts
+//! nothing but what it checks itself: what lies outside the bytes reads as zero, every list is held
+//! to the bounds that the table itself gives, and whatever does not add up grants nothing.
+//!
+//! [`bits`] reads numbers, [`huffman`] codes, [`sequence`] and [`set`] lists of numbers,
+//! [`dictionary`] names, [`columns`] and [`record`] what owners hold, [`header`] where all that
+//! stands.
 
-mod grants;
+pub(crate) mod bits;
+pub(crate) mod columns;
+pub(crate) mod dictionary;
+pub(crate) mod header;
+pub(crate) mod huffman;
+mod owner;
+pub(crate) mod record;
+pub(crate) mod sequence;
+pub(crate) mod set;
 
-pub use grants::{Grants, Holding};
+pub use columns::Membership;
+pub(crate) use header::Space;
+pub use header::TableError;
+pub use owner::{Owner, OwnerType};
+pub use record::Column;
 
-use crate::jsonpath::JsonPath;
-use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use crate::api::catalogue::ResourceType;
+use bits::Bits;
+use header::Head;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-/// What a grant is given to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum OwnerType {
-    /// A user, by username.
-    User,
-    /// A client, by client id.
-    Client,
-    /// A group.
-    Group,
-    /// A role.
-    Role,
-    /// A mapping rule.
-    MappingRule,
-}
+/// What a claim's path and value are joined with: a byte that no text has.
+pub(crate) const CLAIM_JOINT: u8 = 0xff;
 
-impl OwnerType {
-    /// All owner types.
-    pub const ALL: [Self; 5] = [Self::User, Self::Client, Self::Group, Self::Role, Self::MappingRule];
-
-    /// The name in an authorization.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::User => "USER",
-            Self::Client => "CLIENT",
-            Self::Group => "GROUP",
-            Self::Role => "ROLE",
-            Self::MappingRule => "MAPPING_RULE",
-        }
-    }
-
-    /// The owner type of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| t.name() == name)
-    }
-}
-
-/// The number of an owner within its table.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct OwnerNumber(usize);
-
-/// An owner with what it holds and belongs to.
+/// A table, read in place.
 #[derive(Debug)]
-pub struct Owner {
-    /// Its type.
-    pub kind: OwnerType,
-    /// Its id.
-    pub id: Rc<str>,
-    /// Its own grants.
-    pub grants: Grants,
-    /// Roles it is a member of.
-    pub roles: Vec<OwnerNumber>,
-    /// Groups it is a member of.
-    pub groups: Vec<OwnerNumber>,
-    /// Tenants it is assigned to.
-    pub tenants: Vec<Rc<str>>,
-}
-
-/// A rule that makes whoever carries a claim an owner.
-#[derive(Debug)]
-pub struct MappingRule {
-    /// The owner it makes.
-    pub owner: OwnerNumber,
-    /// Where the claim stands; `None` where the path is one that never finds anything.
-    pub claim: Option<JsonPath>,
-    /// The text it must be, or hold.
-    pub value: String,
-}
-
-/// All owners of a policy.
-#[derive(Debug, Default)]
 pub struct Table {
-    owners: Vec<Owner>,
-    index: BTreeMap<OwnerType, BTreeMap<Rc<str>, OwnerNumber>>,
-    rules: Vec<MappingRule>,
-    digest: String,
+    bits: Bits,
+    head: Head,
+    digest: Rc<str>,
 }
 
 impl Table {
-    /// The owner of this type and id.
-    #[must_use]
-    pub fn find(&self, kind: OwnerType, id: &str) -> Option<OwnerNumber> {
-        self.index.get(&kind)?.get(id).copied()
+    /// Opens a table.
+    ///
+    /// # Errors
+    /// The bytes are not a whole table of a format that is read here.
+    pub fn open(bytes: Vec<u8>) -> Result<Self, TableError> {
+        let bits = Bits::new(bytes);
+        let head = Head::read(&bits)?;
+        let mut digest = String::from("sha256:");
+        for byte in head.digest {
+            let _ = write!(digest, "{byte:02x}");
+        }
+        Ok(Self { bits, head, digest: digest.into() })
     }
 
-    /// The owner with this number.
+    /// Its bytes.
     #[must_use]
-    pub fn owner(&self, number: OwnerNumber) -> Option<&Owner> {
-        self.owners.get(number.0)
+    pub fn bytes(&self) -> &[u8] {
+        self.bits.bytes()
     }
 
-    /// All mapping rules.
+    /// A digest of the policy that it was made of, the same whatever order that was written in.
     #[must_use]
-    pub fn rules(&self) -> &[MappingRule] {
-        &self.rules
-    }
-
-    /// A digest of everything in it, the same whatever order the policy was written in.
-    #[must_use]
-    pub fn digest(&self) -> &str {
+    pub fn digest(&self) -> &Rc<str> {
         &self.digest
     }
 
-    /// The owner of this type and id, made where there is none.
-    pub(crate) fn owner_or_new(&mut self, kind: OwnerType, id: &str) -> OwnerNumber {
-        if let Some(number) = self.find(kind, id) {
-            return number;
-        }
-        let number = OwnerNumber(self.owners.len());
-        let id: Rc<str> = id.into();
-        self.index.entry(kind).or_default().insert(Rc::clone(&id), number);
-        self.owners.push(Owner {
-            kind,
-            id,
-            grants: Grants::default(),
-            roles: Vec::new(),
-            groups: Vec::new(),
-            tenants: Vec::new(),
-        });
-        number
+    /// When it was made, in seconds since 1970, where it says so.
+    #[must_use]
+    pub fn built(&self) -> Option<u64> {
+        Some(self.head.built).filter(|built| *built > 0)
     }
 
-    pub(crate) fn owner_mut(&mut self, number: OwnerNumber) -> Option<&mut Owner> {
-        self.owners.get_mut(number.0)
+    /// How many grants it has.
+    #[must_use]
+    pub fn grants(&self) -> u32 {
+        self.head.grants
     }
 
-    pub(crate) fn add_rule(&mut self, rule: MappingRule) {
-        self.rules.push(rule);
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
     }
 
-    /// Puts everything into one order and computes the digest; the last step of making a table.
-    pub(crate) fn seal(mut self) -> Self {
-        for owner in &mut self.owners {
-            for list in [&mut owner.roles, &mut owner.groups] {
-                list.sort_unstable();
-                list.dedup();
-            }
-            owner.tenants.sort_unstable();
-            owner.tenants.dedup();
-        }
-        let mut digest = Sha256::new();
-        let id = |n: &OwnerNumber| self.owner(*n).map_or("", |o| &*o.id);
-        for number in self.index.values().flat_map(BTreeMap::values) {
-            let Some(owner) = self.owner(*number) else {
-                continue;
-            };
-            let mut roles: Vec<&str> = owner.roles.iter().map(id).collect();
-            let mut groups: Vec<&str> = owner.groups.iter().map(id).collect();
-            roles.sort_unstable();
-            groups.sort_unstable();
-            // Debug output quotes every text, so no two tables are written alike.
-            digest.update(format!(
-                "{:?} {:?} {roles:?} {groups:?} {:?} {:?}\n",
-                owner.kind, owner.id, owner.tenants, owner.grants
-            ));
-        }
-        let mut rules: Vec<String> =
-            self.rules.iter().map(|r| format!("{:?} {:?} {:?}\n", id(&r.owner), r.claim, r.value)).collect();
-        rules.sort_unstable();
-        rules.iter().for_each(|rule| digest.update(rule));
-        let mut text = String::from("sha256:");
-        for byte in digest.finalize() {
-            let _ = write!(text, "{byte:02x}");
-        }
-        self.digest = text;
-        self
+    pub(crate) fn bits(&self) -> &Bits {
+        &self.bits
+    }
+
+    /// The owner of this type and id.
+    #[must_use]
+    pub fn find(&self, kind: OwnerType, id: &str) -> Option<Owner> {
+        let number = self.head.names(kind.space()).find(&self.bits, &self.head.codes, id.as_bytes())?;
+        Some(Owner { kind, number })
+    }
+
+    /// The id of an owner.
+    #[must_use]
+    pub fn owner_id(&self, owner: Owner) -> String {
+        self.name(owner.kind.space(), owner.number)
+    }
+
+    /// What an owner holds and belongs to.
+    pub fn columns(&self, owner: Owner) -> impl Iterator<Item = Column> + '_ {
+        self.head.records(owner.kind.space()).columns(&self.bits, &self.head, owner.number)
+    }
+
+    /// What a column of memberships is about; `None` for one of grants.
+    #[must_use]
+    pub fn membership(column: &Column) -> Option<Membership> {
+        use Membership::{Groups, Roles, Rules, Tenants};
+        [Groups, Roles, Tenants, Rules].get(usize::from(column.column)).copied()
+    }
+
+    /// The numbers in a column: of its groups, roles, tenants or rules, or of its ids.
+    pub fn numbers(&self, column: Column) -> impl Iterator<Item = u32> + '_ {
+        let bound = self.head.bound(column.column.into()).unwrap_or(0);
+        column.numbers(&self.bits, bound).numbers()
+    }
+
+    /// The number of a tenant.
+    #[must_use]
+    pub fn tenant(&self, id: &str) -> Option<u32> {
+        self.head.names(Space::Tenant).find(&self.bits, &self.head.codes, id.as_bytes())
+    }
+
+    /// The id of a tenant.
+    #[must_use]
+    pub fn tenant_id(&self, number: u32) -> String {
+        self.name(Space::Tenant, number)
+    }
+
+    /// Whether a column has a number.
+    #[must_use]
+    pub fn has(&self, column: &Column, number: u32) -> bool {
+        let bound = self.head.bound(column.column.into()).unwrap_or(0);
+        column.numbers(&self.bits, bound).find(number).is_some()
+    }
+
+    /// The paths of claims that mapping rules look at.
+    pub fn claim_paths(&self) -> impl Iterator<Item = String> + '_ {
+        (0..self.head.names(Space::ClaimPath).count).map(|number| self.name(Space::ClaimPath, number))
+    }
+
+    /// The mapping rules that ask for this value of a claim.
+    pub fn rules(&self, path: &str, value: &str) -> impl Iterator<Item = Owner> + '_ {
+        let name = [path.as_bytes(), &[CLAIM_JOINT], value.as_bytes()].concat();
+        let claim = self.head.names(Space::Claim).find(&self.bits, &self.head.codes, &name);
+        let columns = claim.map(|claim| self.head.records(Space::Claim).columns(&self.bits, &self.head, claim));
+        let rules = columns.into_iter().flatten().filter(|column| Self::membership(column) == Some(Membership::Rules));
+        rules.flat_map(|column| self.numbers(column)).map(|number| Owner { kind: OwnerType::MappingRule, number })
+    }
+
+    /// What a column of grants is about, and whether its ids are properties; `None` for one of
+    /// memberships and for a resource type that the catalogue does not know.
+    #[must_use]
+    pub fn resource(&self, column: &Column) -> Option<(ResourceType, bool)> {
+        let grants = self.head.grants(column.column)?;
+        Some((grants.resource?, grants.is_property))
+    }
+
+    /// The permissions that a column has on `*`, and on anything else.
+    #[must_use]
+    pub fn permissions(&self, column: &Column) -> (u16, u16) {
+        let Some(grants) = self.head.grants(column.column) else { return (0, 0) };
+        let sets = column.sets(&self.bits, grants);
+        let has_star = column.numbers(&self.bits, grants.bound()).find(0).is_some();
+        let star = if has_star { sets.get(0) } else { 0 };
+        let only_star = has_star && column.count == 1;
+        let some = if only_star { 0 } else { sets.all_from(has_star.into()) };
+        (grants.known(star), grants.known(some))
+    }
+
+    /// The number of a resource id within a column.
+    #[must_use]
+    pub fn id(&self, column: &Column, id: &str) -> Option<u32> {
+        let ids = &self.head.grants(column.column)?.ids;
+        ids.find(&self.bits, &self.head.codes, id.as_bytes())?.checked_add(1)
+    }
+
+    /// The resource id with this number within a column, `*` for 0.
+    #[must_use]
+    pub fn id_name(&self, column: &Column, number: u32) -> Option<String> {
+        let grants = self.head.grants(column.column)?;
+        let Some(number) = number.checked_sub(1) else { return Some("*".to_owned()) };
+        String::from_utf8(grants.ids.name(&self.bits, &self.head.codes, number)?).ok()
+    }
+
+    /// The permissions that a column has on the id with this number.
+    #[must_use]
+    pub fn permissions_on(&self, column: &Column, number: u32) -> u16 {
+        let on = || {
+            let grants = self.head.grants(column.column)?;
+            let index = column.numbers(&self.bits, grants.bound()).find(number)?;
+            Some(grants.known(column.sets(&self.bits, grants).get(index)))
+        };
+        on().unwrap_or(0)
+    }
+
+    /// The first number after `*` on which a column has one of these permissions.
+    #[must_use]
+    pub fn first_with(&self, column: &Column, permissions: u16) -> Option<u32> {
+        let grants = self.head.grants(column.column)?;
+        let sets = column.sets(&self.bits, grants);
+        let mut numbers = (0..).zip(self.numbers(*column));
+        let found = |(index, number): &(u32, u32)| *number > 0 && grants.known(sets.get(*index)) & permissions != 0;
+        numbers.find(found).map(|(_, number)| number)
+    }
+
+    fn name(&self, space: Space, number: u32) -> String {
+        let name = self.head.names(space).name(&self.bits, &self.head.codes, number);
+        name.and_then(|name| String::from_utf8(name).ok()).unwrap_or_default()
     }
 }

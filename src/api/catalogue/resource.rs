@@ -42,6 +42,13 @@ impl ResourceType {
         RESOURCES.get(self.index()).map_or("", |r| r.name)
     }
 
+    /// The permissions in a set, by name and bit, in the order of their names.
+    pub fn permissions(self, set: u16) -> impl Iterator<Item = (&'static str, u16)> {
+        let all = RESOURCES.get(self.index()).map_or(&[][..], |r| r.permissions);
+        let bit = |number| Permission(number).bit();
+        all.iter().zip((0..).map(bit)).filter(move |(_, bit)| set & bit != 0).map(|(name, bit)| (*name, bit))
+    }
+
     /// The permission of this name on this type.
     #[must_use]
     pub fn permission(self, name: &str) -> Option<Permission> {
