@@ -86,7 +86,7 @@ fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &R
     let held = |a: &Alternative| evaluate(a, route, body, principal);
     match operation.mode {
         Mode::None => Verdict::Allow(Permit::without_grant(Reason::NoPermissionRequired)),
-        Mode::ClusterAdmin => rules.cluster_admin.decide(principal.identity(), principal.groups()),
+        Mode::ClusterAdmin => rules.cluster_admin.decide(principal.identity(), &principal.groups()),
         Mode::Unmapped => Verdict::Allow(Permit::deferred(Reason::DeferredUnmapped)),
         _ if operation.static_files && is_static(route.last_segment()) => {
             Verdict::Allow(Permit::without_grant(Reason::NoPermissionRequired))

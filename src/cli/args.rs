@@ -20,6 +20,8 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Makes the compact table of a policy
+    Compile(CompileArguments),
     /// Says what the edge decides about one request, and why
     Explain(Box<ExplainArguments>),
     /// Runs suites of requests and expected decisions
@@ -30,6 +32,25 @@ pub enum Command {
     Doctor(DoctorArguments),
     /// Writes a first configuration from what a cluster is configured with
     Init(InitArguments),
+}
+
+/// Arguments of `compile`.
+#[derive(Debug, Args)]
+#[command(after_help = "The same policy gives the same bytes, whatever its order.\n\
+                        Exit status: 0 the table is written, 2 it is not.")]
+pub struct CompileArguments {
+    /// Policies (JSON or YAML); several become one
+    #[arg(required = true, value_name = "POLICY")]
+    pub policies: Vec<PathBuf>,
+    /// Where the table goes
+    #[arg(short, long, value_name = "TABLE")]
+    pub output: PathBuf,
+    /// Refuse a policy in which anything grants nothing
+    #[arg(long)]
+    pub strict: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `explain`.

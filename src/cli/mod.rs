@@ -3,10 +3,12 @@
 //! Every command ends with 0 (yes, fine), 1 (no, something was found) or 2 (it could not run).
 
 mod args;
+mod compile;
 mod doctor;
 mod explain;
 mod init;
 mod operations;
+mod policies;
 mod test;
 
 use crate::suite::SuiteError;
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = io::stdout().lock();
     let end = match arguments.command {
+        Command::Compile(arguments) => compile::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Test(arguments) => test::run(&arguments, &mut out),
         Command::Operations(arguments) => operations::run(&arguments, &mut out),

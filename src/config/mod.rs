@@ -10,6 +10,7 @@ mod remote;
 mod scope;
 mod source;
 mod surfaces;
+mod tables;
 
 pub use plan::{Gate, Plan, Warning};
 pub use scope::Scope;

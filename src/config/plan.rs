@@ -4,7 +4,7 @@ use super::source::{
     Configuration, CookieCredential, DecisionLogSource, DeferOrDeny, ForwardToken, GateSource, HeaderCredential, Mode,
     Preflight, PrincipalsSource, Searches,
 };
-use super::{ConfigError, Scope, issuers, scope, surfaces};
+use super::{ConfigError, Scope, issuers, scope, surfaces, tables};
 use crate::api::catalogue::{Operation, Surface, Version};
 use crate::api::route::BasePath;
 use crate::authn::credential::Source;
@@ -91,10 +91,7 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
     check_name(&source.name)?;
     let mut warnings = Vec::new();
     let issuers = issuers::check(&source.issuers, &mut warnings)?;
-    let (table, policy_warnings) =
-        policy::compile(&source.policy, 0).map_err(|e| ConfigError::new(format!("policy.{}", e.path), e.reason))?;
-    let table = Table::open(table).map_err(|e| ConfigError::new("policy", e.to_string()))?;
-    warnings.extend(policy_warnings.into_iter().map(|w| Warning { path: format!("policy.{}", w.path), ..w }));
+    let table = Rc::new(tables::live(source, &mut warnings)?);
     if source.body.max_bytes == 0 || source.body.max_bytes > MAX_BODY {
         return Err(ConfigError::new("body.maxBytes", format!("must be from 1 to {MAX_BODY}")));
     }
@@ -109,7 +106,7 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
             .map_err(|e| ConfigError::new("api.basePath", format!("`{}`: {}", source.api.base_path, e.0)))?,
         rules: rules(source, surfaces::cluster_admin(source.cluster_admin.as_ref(), &open, &mut warnings)?)?,
         table_digest: Rc::clone(table.digest()),
-        table: Rc::new(table),
+        table,
         gate: match source.body.gate {
             GateSource::Hold => Gate::Hold,
             GateSource::Stream => Gate::Stream,

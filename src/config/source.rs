@@ -30,8 +30,12 @@ pub struct Configuration {
     /// The cluster's API.
     #[serde(default)]
     pub api: ApiSource,
-    /// What is granted to whom.
-    pub policy: Policy,
+    /// What is granted to whom, readable; or
+    #[serde(default)]
+    pub policy: Option<Policy>,
+    /// the same compiled, in base64.
+    #[serde(default)]
+    pub table: Option<String>,
     /// Who administers the whole cluster.
     #[serde(default)]
     pub cluster_admin: Option<ClusterAdminSource>,

@@ -370,7 +370,11 @@ struct Columns {
 
 impl Columns {
     /// Orders the columns, and names their types and permissions.
-    fn new(ids: BTreeMap<(ResourceType, bool), Names>, entries: &[Entry], names: &mut [Vec<Box<[u8]>>; SPACES]) -> Self {
+    fn new(
+        ids: BTreeMap<(ResourceType, bool), Names>,
+        entries: &[Entry],
+        names: &mut [Vec<Box<[u8]>>; SPACES],
+    ) -> Self {
         let mut used: BTreeMap<u8, u16> = BTreeMap::new();
         for entry in entries {
             *used.entry(entry.column).or_default() |= entry.permissions;

@@ -1,9 +1,9 @@
 //! What a policy says, in one order: the form that tables are written from.
 
 use crate::api::catalogue::ResourceType;
+use crate::table::Space;
 use crate::table::columns::MEMBERSHIPS;
 use crate::table::header::{RECORDS, SPACES};
-use crate::table::Space;
 use sha2::{Digest as _, Sha256};
 
 /// One number in one column of an owner's record.

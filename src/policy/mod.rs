@@ -49,6 +49,14 @@ impl fmt::Display for Warning {
 pub fn compile(policy: &Policy, built: u64) -> Result<(Vec<u8>, Vec<Warning>), PolicyError> {
     let mut collector = Collector::default();
     collector.policy(policy)?;
-    let (facts, warnings) = collector.finish();
-    Ok((write::table(&facts, built), warnings))
+    Ok(collector.table(built))
+}
+
+impl Collector {
+    /// The table of all that was taken, and what in it grants nothing.
+    #[must_use]
+    pub fn table(self, built: u64) -> (Vec<u8>, Vec<Warning>) {
+        let (facts, warnings) = self.finish();
+        (write::table(&facts, built), warnings)
+    }
 }

@@ -97,7 +97,10 @@ mod tests {
     fn principal(subject: Subject, groups: &[&str]) -> Principal {
         let groups = groups.iter().map(|g| (*g).to_owned()).collect();
         let (empty, _) = policy::compile(&policy::Policy::default(), 0).unwrap();
-        Principal::resolve(&Rc::new(Table::open(empty).unwrap()), Rc::new(Identity::assumed(subject, Some(groups), &json!({}))))
+        Principal::resolve(
+            &Rc::new(Table::open(empty).unwrap()),
+            Rc::new(Identity::assumed(subject, Some(groups), &json!({}))),
+        )
     }
 
     #[test]

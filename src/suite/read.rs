@@ -49,10 +49,15 @@ pub fn configuration(given: Map<String, Value>, policy: Option<Value>) -> Value 
     let mut whole = Map::new();
     whole.insert("version".into(), json!(1));
     whole.insert("name".into(), json!("suite"));
-    whole.insert("policy".into(), json!({}));
     whole.insert("issuers".into(), json!([{ "issuer": "https://issuer.example", "audiences": ["orchestration-api"] }]));
     whole.extend(given);
-    whole.extend(policy.map(|policy| ("policy".to_owned(), policy)));
+    if let Some(policy) = policy {
+        whole.remove("table");
+        whole.insert("policy".into(), policy);
+    }
+    if !whole.contains_key("table") {
+        whole.entry("policy").or_insert_with(|| json!({}));
+    }
     let placeholder: Value = serde_json::from_str(PLACEHOLDER_JWK).unwrap_or_default();
     for issuer in whole.get_mut("issuers").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(issuer) = issuer.as_object_mut() {

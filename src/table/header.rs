@@ -1,6 +1,7 @@
 //! The head of a table: what it is, that it came whole, and where everything in it stands.
 
 use super::bits::{Bits, Cursor, PADDING, width};
+use super::checksum::crc32;
 use super::columns::{Grants, MEMBERSHIPS};
 use super::dictionary::Dictionary;
 use super::huffman::Codes;
@@ -163,11 +164,6 @@ impl Head {
         self.records.get(space.index()).copied().unwrap_or_default()
     }
 
-    /// The columns of grants.
-    pub fn columns(&self) -> &[Grants] {
-        &self.columns
-    }
-
     /// A column of grants by its number; `None` for one of memberships.
     #[inline]
     pub fn grants(&self, column: u8) -> Option<&Grants> {
@@ -197,17 +193,13 @@ impl Head {
         let first = self.set_bits.min(32);
         let rest = self.set_bits.saturating_sub(first);
         let low = bits.number(at, first).reverse_bits().unbounded_shr(32_u32.saturating_sub(first));
-        let high = bits.number(at.saturating_add(first), rest).reverse_bits().unbounded_shr(32_u32.saturating_sub(rest));
+        let high =
+            bits.number(at.saturating_add(first), rest).reverse_bits().unbounded_shr(32_u32.saturating_sub(rest));
         u64::from(low) | (u64::from(high) << 32)
     }
 }
 
-fn columns(
-    cursor: &mut Cursor<'_>,
-    bits: &Bits,
-    codes: &Codes,
-    names: &[Dictionary; SPACES],
-) -> Option<Vec<Grants>> {
+fn columns(cursor: &mut Cursor<'_>, bits: &Bits, codes: &Codes, names: &[Dictionary; SPACES]) -> Option<Vec<Grants>> {
     let text = |space: Space, number: u32| String::from_utf8(names.get(space.index())?.name(bits, codes, number)?).ok();
     let count = usize::try_from(cursor.bytes(1)?).ok()?;
     if count.saturating_add(MEMBERSHIPS) > COLUMNS {
@@ -242,31 +234,4 @@ impl Space {
             Self::Permission => 9,
         }
     }
-}
-
-/// CRC-32 as in ISO 3309 and zlib.
-#[must_use]
-pub fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = table();
-    let step = |crc: u32, byte: &u8| {
-        let index = usize::from(crc.to_le_bytes()[0] ^ byte);
-        TABLE.get(index).copied().unwrap_or(0) ^ (crc >> 8)
-    };
-    !bytes.iter().fold(!0, step)
-}
-
-const fn table() -> [u32; 256] {
-    let mut table = [0; 256];
-    let mut index = 0;
-    while index < 256 {
-        let mut value = index as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            value = if value & 1 == 1 { 0xedb8_8320 ^ (value >> 1) } else { value >> 1 };
-            bit += 1;
-        }
-        table[index] = value;
-        index += 1;
-    }
-    table
 }

@@ -20,7 +20,7 @@ pub struct Code {
 impl Code {
     /// Reads a code; `None` where it is none.
     pub fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
-        let mut counts = [0_u32; LONGEST as usize];
+        let mut counts = [0_u32; 11];
         for count in &mut counts {
             *count = cursor.bytes(1)?;
         }

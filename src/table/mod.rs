@@ -10,6 +10,7 @@
 //! stands.
 
 pub(crate) mod bits;
+pub(crate) mod checksum;
 pub(crate) mod columns;
 pub(crate) mod dictionary;
 pub(crate) mod header;
@@ -81,12 +82,10 @@ impl Table {
         self.head.grants
     }
 
-    pub(crate) fn head(&self) -> &Head {
-        &self.head
-    }
-
-    pub(crate) fn bits(&self) -> &Bits {
-        &self.bits
+    /// How many owners of a type it has.
+    #[must_use]
+    pub fn owners(&self, kind: OwnerType) -> u32 {
+        self.head.names(kind.space()).count
     }
 
     /// The owner of this type and id.

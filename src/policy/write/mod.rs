@@ -8,7 +8,8 @@ mod records;
 
 use super::facts::Facts;
 use crate::table::bits::PADDING;
-use crate::table::header::{CHECKED, FIXED, FORMAT, MAGIC, PARTS, RECORDS, crc32};
+use crate::table::checksum::crc32;
+use crate::table::header::{CHECKED, FIXED, FORMAT, MAGIC, PARTS, RECORDS};
 use bits::{Writer, small};
 use huffman::Codes;
 use records::Shared;

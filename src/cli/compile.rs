@@ -1,0 +1,70 @@
+//! `portcullis compile`
+
+use super::args::CompileArguments;
+use super::{End, Failure, policies};
+use crate::policy::Collector;
+use crate::suite::SuiteError;
+use crate::table::{OwnerType, Table};
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+use std::{fs, process};
+
+pub fn run(arguments: &CompileArguments, out: &mut impl Write) -> Result<End, Failure> {
+    let mut collector = Collector::default();
+    for path in &arguments.policies {
+        policies::collect(path, &mut collector)?;
+    }
+    let (bytes, warnings) = collector.table(0);
+    for warning in &warnings {
+        eprintln!("portcullis: warning: {warning}");
+    }
+    if arguments.strict && !warnings.is_empty() {
+        return Err(SuiteError(format!("{} warnings, which --strict takes for errors", warnings.len())).into());
+    }
+    let table = Table::open(bytes).map_err(|e| SuiteError(e.to_string()))?;
+    write_atomically(&arguments.output, table.bytes())?;
+    report(&table, arguments.json, out)?;
+    Ok(End::Yes)
+}
+
+fn report(table: &Table, as_json: bool, out: &mut impl Write) -> Result<(), Failure> {
+    let owners = OwnerType::ALL.map(|kind| (kind, table.owners(kind)));
+    let all: u64 = owners.iter().map(|(_, count)| u64::from(*count)).sum();
+    let (grants, bytes) = (table.grants(), table.bytes().len());
+    let per_grant = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / f64::from(grants.max(1));
+    if as_json {
+        let by_type: serde_json::Map<_, _> = owners.iter().map(|(kind, n)| (kind.name().into(), json!(n))).collect();
+        let object = json!({
+            "grants": grants, "owners": all, "ownersByType": by_type, "bytes": bytes,
+            "bytesPerGrant": (per_grant * 1000.0).round() / 1000.0, "table": &**table.digest(),
+        });
+        writeln!(out, "{object}")?;
+        return Ok(());
+    }
+    let by_type: Vec<String> = owners.iter().map(|(kind, n)| format!("{} {n}", kind.name())).collect();
+    writeln!(out, "grants           {grants}")?;
+    writeln!(out, "owners           {all} ({})", by_type.join(", "))?;
+    writeln!(out, "bytes            {bytes}")?;
+    writeln!(out, "bytes per grant  {per_grant:.2}")?;
+    writeln!(out, "digest           {}", table.digest())?;
+    Ok(())
+}
+
+/// Writes a file so that a reader finds the old one or the new one, whole.
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SuiteError> {
+    let fail = |error: std::io::Error| SuiteError(format!("{}: {error}", path.display()));
+    let name = path.file_name().ok_or_else(|| SuiteError(format!("{}: is not a file", path.display())))?;
+    let mut aside = std::ffi::OsString::from(".");
+    aside.push(name);
+    aside.push(format!(".{}", process::id()));
+    let aside = path.with_file_name(aside);
+    let written = fs::File::create(&aside).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&aside, path)).map_err(|error| {
+        let _gone = fs::remove_file(&aside);
+        fail(error)
+    })
+}
