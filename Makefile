@@ -1,14 +1,14 @@
 # What can be made here; `make` alone lists it.
 
 ENVOY_VERSION := 1.40.0
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+OUT := $(or $(CARGO_TARGET_DIR),target)
 MODULE := target/portcullis.wasm
 ENVOY ?= $(CURDIR)/target/envoy/bin/envoy
 export ENVOY
 # Further Envoys that the module is tried in; kept outside the tree, they are large.
 ENVOY_MATRIX := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/portcullis
-export PORTCULLIS := $(abspath $(TARGET))/release/portcullis
+export PORTCULLIS := $(abspath $(OUT))/release/portcullis
 
 # Random calls that are put to the cluster's own engine.
 PAIRS ?= 5000
@@ -28,8 +28,9 @@ help:
 	@echo 'make check   formatting, lints, dependencies (needs cargo-deny)'
 	@echo 'make audit   known vulnerabilities in dependencies (needs cargo-deny and the network)'
 	@echo 'make bench   cost per request beside Envoy'"'"'s own filters'
+	@echo 'make fuzz    every fuzz target for 15 seconds (TARGET=name SECONDS=n for one; needs cargo-fuzz)'
 	@echo 'make wasm    the module: $(MODULE)'
-	@echo 'make cli     the command: $(TARGET)/release/portcullis'
+	@echo 'make cli     the command: $(OUT)/release/portcullis'
 	@echo 'make clean   remove what was made'
 
 demo: wasm cli envoy
@@ -78,9 +79,13 @@ bench: wasm envoy
 	cargo build --release -p portcullis-bench-noop --target wasm32-wasip1
 	cargo run --release -p portcullis-bench --bin bench
 
+fuzz: | .rust
+	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install --locked cargo-fuzz@0.13.2' >&2; exit 2; }
+	@sh tests/fuzz/run.sh $(TARGET) $(SECONDS)
+
 wasm: | .rust
 	@cargo build --release -p portcullis-filter --target wasm32-wasip1
-	@mkdir -p target && cp $(TARGET)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
+	@mkdir -p target && cp $(OUT)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
 
 cli: | .rust
 	@cargo build --release -p portcullis --features cli

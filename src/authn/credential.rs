@@ -94,8 +94,9 @@ pub fn find<'a>(sources: &[Source], request: &Request<'a>) -> Result<&'a str, Re
             others = others.saturating_add(1);
         }
         // Older readers also divide at commas.
-        let hidden = crumb.split(|b| *b == b',').skip(1).map(|part| cookie(part).0);
-        others = others.saturating_add(hidden.filter(|name| is_token(name) || *name == SESSION).count());
+        let known = |name: &[u8]| is_token(name) || name == SESSION;
+        let hidden = crumb.split(|b| *b == b',').map(|part| cookie(part).0).skip(usize::from(known(name)));
+        others = others.saturating_add(hidden.filter(|name| known(name)).count());
     }
     let token = match *tokens {
         [] => return Err(if others > 1 { TWO } else { MISSING }),
@@ -179,6 +180,8 @@ mod tests {
             ("/", ("x-token", b"d.e.f")),
             ("/", ("cookie", b"x=1; camunda-session=abc")),
             ("/", ("cookie", b"x=1,camunda-session=abc")),
+            ("/", ("cookie", b"camunda-session, x=1")),
+            ("/", ("cookie", b"BearerToken, x=1")),
             ("/", ("cookie", b"BearerToken=d.e.f")),
             ("/?access_token=x", ("x", b"")),
             ("/?a=1&access%5Ftoken=x", ("x", b"")),

@@ -96,7 +96,13 @@ pub(super) struct Reader {
     text: Option<Vec<u8>>,
     /// A high surrogate waiting for its low one.
     high: Option<u16>,
+    /// What is still to come of a character of several bytes.
+    rest: Option<Rest>,
 }
+
+/// How many bytes of a character are still to come, and between which the next must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Rest(u8, u8, u8);
 
 impl Reader {
     pub(super) fn new(wanted: &'static [&'static str]) -> Self {
@@ -110,6 +116,7 @@ impl Reader {
             member: None,
             text: None,
             high: None,
+            rest: None,
         }
     }
 
@@ -282,7 +289,28 @@ impl Reader {
         self.state = State::Text(Escape::None);
     }
 
+    /// UTF-8 (RFC 3629 section 4), checked in every string: Jackson takes overlong forms, so that a
+    /// name could be written in a way in which it is not found here.
+    fn utf8(&mut self, byte: u8) -> Result<(), Unreadable> {
+        self.rest = match (self.rest, byte) {
+            (Some(Rest(left, low, high)), _) if (low..=high).contains(&byte) => {
+                (left > 1).then_some(Rest(left.saturating_sub(1), 0x80, 0xbf))
+            }
+            (None, 0..=0x7f) => None,
+            (None, 0xc2..=0xdf) => Some(Rest(1, 0x80, 0xbf)),
+            (None, 0xe0) => Some(Rest(2, 0xa0, 0xbf)),
+            (None, 0xed) => Some(Rest(2, 0x80, 0x9f)),
+            (None, 0xe1..=0xef) => Some(Rest(2, 0x80, 0xbf)),
+            (None, 0xf0) => Some(Rest(3, 0x90, 0xbf)),
+            (None, 0xf1..=0xf3) => Some(Rest(3, 0x80, 0xbf)),
+            (None, 0xf4) => Some(Rest(3, 0x80, 0x8f)),
+            _ => return Err(NOT_UTF8),
+        };
+        Ok(())
+    }
+
     fn text_byte(&mut self, byte: u8, escape: Escape) -> Result<(), Unreadable> {
+        self.utf8(byte)?;
         let mut next = Escape::None;
         match (escape, byte) {
             (Escape::Unicode(left, value), _) => {
@@ -353,7 +381,7 @@ impl Reader {
         if self.member.is_some() {
             let value = match text.map(String::from_utf8) {
                 Some(Ok(text)) => Member::Text(text),
-                Some(Err(_)) => return Err(Unreadable("the JSON is not UTF-8")),
+                Some(Err(_)) => return Err(NOT_UTF8),
                 None => Member::Other,
             };
             self.keep(value);
@@ -372,6 +400,7 @@ impl Reader {
 }
 
 const NOT_JSON: Unreadable = Unreadable("the body is not JSON");
+const NOT_UTF8: Unreadable = Unreadable("the JSON is not UTF-8");
 const SURROGATE: Unreadable = Unreadable("a string has half a surrogate pair");
 
 #[cfg(test)]
@@ -410,6 +439,29 @@ mod tests {
         assert_eq!(get(r#"{"tenants":["a",1],"id":"c"}"#, "id"), text("c"));
         assert_eq!(get("\u{feff}{\"id\":\"x\"}", "id"), text("x"));
         assert_eq!(get(&format!(r#"{{"id":"{}"}}"#, "x".repeat(5_000)), "id"), Some(Member::Other));
+    }
+
+    #[test]
+    fn every_string_must_be_utf8() {
+        // `id` with an overlong `i`, which Jackson reads as `i`.
+        for text in [
+            &b"\xc1\xa9d"[..],
+            b"\xe0\x81\xa9d",
+            b"\xff",
+            b"\xc3",
+            b"\xc3\\n",
+            b"\xed\xa0\x80",
+            b"\xf4\x90\x80\x80",
+            b"\x80",
+        ] {
+            for (before, after) in
+                [("{\"", "\":1}"), ("{\"x\":\"", "\"}"), ("{\"x\":{\"", "\":1}}"), ("{\"x\":[\"", "\"]}")]
+            {
+                let body = [before.as_bytes(), text, after.as_bytes()].concat();
+                assert_eq!(read(&body), Err(NOT_UTF8), "{body:?}");
+            }
+        }
+        assert!(read("{\"é\":[\"ࠀ퟿\u{e000}𐀀\u{10ffff}\"]}".as_bytes()).is_ok());
     }
 
     #[test]

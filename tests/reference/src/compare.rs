@@ -58,8 +58,10 @@ impl Answer {
 
 /// Both evaluators with one policy and configuration.
 pub struct Both {
-    plan: Rc<Plan>,
-    settings: Settings,
+    /// The engine's.
+    pub plan: Rc<Plan>,
+    /// The reference's settings.
+    pub settings: Settings,
     /// The policy as the reference reads it.
     pub policy: Policy,
 }

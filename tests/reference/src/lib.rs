@@ -11,6 +11,7 @@ pub mod compare;
 pub mod dice;
 pub mod evaluate;
 pub mod generate;
+pub mod plain;
 pub mod policy;
 pub mod principal;
 pub mod run;

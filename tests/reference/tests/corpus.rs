@@ -2,13 +2,13 @@
 
 use portcullis::authn::Subject;
 use portcullis::suite::{self, Caller as CaseCaller, Case, Suite};
-use portcullis_reference::catalogue::{self, Route};
+use portcullis_reference::catalogue::Route;
 use portcullis_reference::claims;
 use portcullis_reference::compare::{Answer, Both};
 use portcullis_reference::evaluate::Call;
+use portcullis_reference::plain::{self, is_plain_path, route};
 use portcullis_reference::principal::Caller;
 use portcullis_reference::settings::Settings;
-use serde::Deserialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -86,37 +86,6 @@ fn is_expected(reference: &Answer, case: &Case) -> bool {
         && reason.is_none_or(|reason| agrees("reason", Value::from(reason.as_str())))
 }
 
-fn route(settings: &Settings, call: &Call) -> Option<Route> {
-    let path = call.path.split('?').next().unwrap_or_default().strip_prefix(&settings.base)?;
-    catalogue::find(settings.version, &call.method, path)
-}
-
-/// Whether a path is one that every reader reads alike. The reference knows no others.
-fn is_plain_path(call: &Call, route: Option<&Route>) -> bool {
-    let path = call.path.split('?').next().unwrap_or_default();
-    let Some(segments) = path.strip_prefix('/') else { return false };
-    segments.split('/').all(|segment| {
-        if segment.is_empty() || !segment.bytes().all(|byte| byte.is_ascii_graphic() && !b";\\".contains(&byte)) {
-            return false;
-        }
-        let Some(decoded) = catalogue::decode(segment) else { return false };
-        let is_parameter = |(_, value): &(String, String)| *value == decoded;
-        let is_odd = |c: char| c.is_control() || matches!(c, ';' | '\\');
-        let is_encoded_once = catalogue::decode(&decoded).is_none_or(|again| again == decoded);
-        (segment == decoded || route.is_some_and(|route| route.parameters.iter().any(is_parameter)))
-            && is_encoded_once
-            && !decoded.contains(is_odd)
-            && !decoded.split('/').any(|part| matches!(part, "." | ".."))
-            && (!decoded.contains(['/', '%']) || route.is_some_and(|route| may_hold_slash(route, &decoded)))
-    })
-}
-
-/// Names that come from elsewhere may have any form.
-fn may_hold_slash(route: &Route, value: &str) -> bool {
-    let is_foreign = |name: &str| matches!(name, "groupId" | "clientId" | "username");
-    route.parameters.iter().all(|(name, other)| other != value || is_foreign(name))
-}
-
 /// Whether a header is one that a case's call has anyway.
 fn is_of_every_call((name, value): &(String, String)) -> bool {
     [("content-type", "application/grpc"), ("te", "trailers")].contains(&(name, value))
@@ -139,36 +108,7 @@ fn is_plain_body(case: &Case, route: Option<&Route>) -> bool {
         "content-encoding" => false,
         _ => true,
     };
-    case.request.headers.iter().all(is_plain_header)
-        && case.request.body.as_deref().is_none_or(|body| serde_json::from_slice::<Distinct>(body).is_ok())
-}
-
-/// An object whose names differ.
-struct Distinct;
-
-impl<'de> Deserialize<'de> for Distinct {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self)
-    }
-}
-
-impl<'de> serde::de::Visitor<'de> for Distinct {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut names: Vec<String> = Vec::new();
-        while let Some((name, _)) = map.next_entry::<String, Value>()? {
-            if names.contains(&name) {
-                return Err(serde::de::Error::custom("doubled"));
-            }
-            names.push(name);
-        }
-        Ok(self)
-    }
+    case.request.headers.iter().all(is_plain_header) && plain::is_plain_body(case.request.body.as_deref())
 }
 
 /// Whether the answer is the same if every mapping rule whose path the reference does not read

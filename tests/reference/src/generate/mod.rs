@@ -43,7 +43,18 @@ impl World {
     /// The world of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
+        Self::of(Dice::new(seed))
+    }
+
+    /// The same world, with requests of these dice.
+    #[must_use]
+    pub fn asked(self, dice: Dice) -> Self {
+        Self { dice, ..self }
+    }
+
+    /// The world of these dice.
+    #[must_use]
+    pub fn of(mut dice: Dice) -> Self {
         let open: Vec<&'static Operation> = OPERATIONS.iter().filter(|o| is_open(o)).collect();
         let some = |fits: fn(&Operation) -> bool| open.iter().copied().filter(|o| fits(o)).collect::<Vec<_>>();
         let (joined, with_body) = (some(has_joined_grants), some(|o| o.looks_at_body()));

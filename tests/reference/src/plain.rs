@@ -1,0 +1,83 @@
+//! Which requests every reader reads alike. The reference evaluator has an opinion on no others.
+
+use crate::catalogue::{self, Route};
+use crate::evaluate::Call;
+use crate::settings::Settings;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The operation of a call.
+#[must_use]
+pub fn route(settings: &Settings, call: &Call) -> Option<Route> {
+    let path = call.path.split('?').next().unwrap_or_default().strip_prefix(&settings.base)?;
+    catalogue::find(settings.version, &call.method, path)
+}
+
+/// Segments that no operation's path has.
+const TOO_MANY: usize = 64;
+
+/// Whether a path is one that every reader reads alike. The reference knows no others.
+#[must_use]
+pub fn is_plain_path(call: &Call, route: Option<&Route>) -> bool {
+    let path = call.path.split('?').next().unwrap_or_default();
+    let Some(segments) = path.strip_prefix('/') else { return false };
+    // What may stand in a segment (RFC 3986 section 3.3), without the semicolon.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@%".contains(&byte);
+    if segments.split('/').count() > TOO_MANY {
+        return false;
+    }
+    segments.split('/').all(|segment| {
+        if segment.is_empty() || !segment.bytes().all(is_plain) {
+            return false;
+        }
+        let Some(decoded) = catalogue::decode(segment) else { return false };
+        let is_parameter = |(_, value): &(String, String)| *value == decoded;
+        let is_odd = |c: char| c.is_control() || matches!(c, ';' | '\\');
+        let is_encoded_once = catalogue::decode(&decoded).is_none_or(|again| again == decoded);
+        (segment == decoded || route.is_some_and(|route| route.parameters.iter().any(is_parameter)))
+            && is_encoded_once
+            && !decoded.contains(is_odd)
+            && !decoded.split('/').any(|part| matches!(part, "." | ".."))
+            && (!decoded.contains(['/', '%']) || route.is_some_and(|route| may_hold_slash(route, &decoded)))
+    })
+}
+
+/// Names that come from elsewhere may have any form.
+fn may_hold_slash(route: &Route, value: &str) -> bool {
+    let is_foreign = |name: &str| matches!(name, "groupId" | "clientId" | "username");
+    route.parameters.iter().all(|(name, other)| other != value || is_foreign(name))
+}
+
+/// Whether a body is absent, or a JSON object without doubled names.
+#[must_use]
+pub fn is_plain_body(body: Option<&[u8]>) -> bool {
+    body.is_none_or(|body| serde_json::from_slice::<Distinct>(body).is_ok())
+}
+
+/// An object whose names differ.
+struct Distinct;
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for Distinct {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut names: Vec<String> = Vec::new();
+        while let Some((name, _)) = map.next_entry::<String, Value>()? {
+            if names.contains(&name) {
+                return Err(serde::de::Error::custom("doubled"));
+            }
+            names.push(name);
+        }
+        Ok(self)
+    }
+}
