@@ -41,8 +41,7 @@ up: wasm cli envoy
 
 test: wasm cli envoy
 	cargo test -p portcullis --features cli
-	cargo test -p portcullis-reference
-	cargo test -p portcullis-workflow-engine
+	cargo test -p portcullis-reference -p portcullis-workflow-engine
 	cargo test -p portcullis-e2e
 
 test-matrix: wasm cli
