@@ -1,7 +1,9 @@
 //! Bodies: a byte for how they are cut, the content type on a line, then the body.
 
+use crate::chunks::{Outcome, cut_alike, read};
 use crate::memory::bounded;
-use portcullis::api::body::{Incoming, Member, Members, Progress};
+use portcullis::api::body::{Incoming, Member, Progress};
+use portcullis::api::catalogue::Form;
 use portcullis::request::Request;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -19,14 +21,11 @@ pub fn check(data: &[u8]) {
     let (content_type, body) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let headers = [(&b"content-type"[..], content_type)];
     let request = Request { method: b"POST", path: b"/v2/process-instances", headers: &headers };
-    let Ok(whole) = Incoming::new(&request, WANTED, MAX_BYTES) else { return };
-    let incoming = || Incoming::new(&request, WANTED, MAX_BYTES).unwrap();
+    let Ok(whole) = Incoming::new(&request, Form::Json(WANTED), MAX_BYTES) else { return };
+    let incoming = || Incoming::new(&request, Form::Json(WANTED), MAX_BYTES).unwrap();
 
     let outcome = bounded(16 * 1024, body.len(), 8, || read(whole, [body].into_iter()));
-    let size = usize::from(cut % 16) + 1;
-    assert_eq!(outcome, read(incoming(), body.chunks(size)), "in parts of {size} bytes");
-    let at = usize::from(*cut) * body.len() / 256;
-    assert_eq!(outcome, read(incoming(), [&body[..at], &[], &body[at..], &[]].into_iter()), "cut at {at}");
+    cut_alike(&outcome, &incoming, body, *cut);
     match (&outcome, plainly(body)) {
         (Outcome::Read(members), Some(expected)) => {
             for name in WANTED {
@@ -34,34 +33,11 @@ pub fn check(data: &[u8]) {
             }
         }
         (Outcome::Read(_), None) => assert!(is_beyond_others(body), "other readers do not take it for an object"),
-        (Outcome::TooLong, _) => assert!(body.len() as u64 > MAX_BYTES),
+        (Outcome::Unknown, _) => assert!(body.len() as u64 > MAX_BYTES),
         (Outcome::Unreadable(why), Some(_)) => assert!(is_stricter(why), "{why}"),
         (Outcome::Unreadable(_), None) => (),
     }
     closed(incoming(), body);
-}
-
-#[derive(Clone, PartialEq, Debug)]
-enum Outcome {
-    Read(Members),
-    TooLong,
-    Unreadable(&'static str),
-}
-
-fn read<'a>(mut incoming: Incoming, chunks: impl Iterator<Item = &'a [u8]>) -> Outcome {
-    for chunk in chunks {
-        incoming = match incoming.push(chunk, false) {
-            Ok(Progress::More(incoming)) => incoming,
-            Ok(Progress::TooLong) => return Outcome::TooLong,
-            Ok(Progress::End(_)) => panic!("it has not ended"),
-            Err(why) => return Outcome::Unreadable(why.0),
-        };
-    }
-    match incoming.push(&[], true) {
-        Ok(Progress::End(members)) => Outcome::Read(members),
-        Ok(_) => panic!("it has ended"),
-        Err(why) => Outcome::Unreadable(why.0),
-    }
 }
 
 /// Once the object is closed, and not before, another reader could act on it.

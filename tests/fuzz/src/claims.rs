@@ -9,7 +9,7 @@ use portcullis::authz::Principal;
 use portcullis::json;
 use portcullis::jsonpath::{Found, JsonPath, PathError};
 use portcullis::policy::{self, Policy};
-use portcullis::table::OwnerType;
+use portcullis::table::{OwnerType, Table};
 use portcullis_reference::claims;
 use portcullis_reference::policy::Rule;
 use serde_json::Value;
@@ -92,10 +92,10 @@ fn rule(claim: &str, value: &str, document: &Value) {
         "roles": [{ "roleId": "role", "mappingRules": ["r"] }],
     }))
     .unwrap();
-    match policy::compile(&policy) {
+    match policy::compile(&policy, 0) {
         Ok((table, warnings)) => {
             let identity = Identity::assumed(Subject::User("u".into()), None, document);
-            let principal = Principal::resolve(&Rc::new(table), Rc::new(identity));
+            let principal = Principal::resolve(&Rc::new(Table::open(table).unwrap()), Rc::new(identity));
             let is_owner = principal.owners_of(OwnerType::MappingRule) == ["r"];
             assert_eq!(is_owner, principal.owners_of(OwnerType::Role) == ["role"]);
             assert!(!is_owner || warnings.is_empty(), "a rule that is said never to match has matched");

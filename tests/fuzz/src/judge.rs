@@ -10,11 +10,12 @@ use portcullis::decision::Decision;
 use portcullis::judge::{BodyStep, Memory, Step, Surroundings};
 use portcullis::reason::Reason;
 use portcullis::request::Request;
+use portcullis::suite::CaseRequest;
 use portcullis_reference::compare::{Answer, Both};
 use portcullis_reference::dice::Dice;
-use portcullis_reference::evaluate::Call;
+use portcullis_reference::evaluate::{Call, route};
 use portcullis_reference::generate::World;
-use portcullis_reference::plain::{is_plain_body, is_plain_path, route};
+use portcullis_reference::plain::{is_plain_body, is_plain_path};
 use portcullis_reference::principal::Caller;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
@@ -51,6 +52,7 @@ fn judged(bytes: &mut Unstructured<'_>) -> Result<()> {
     let (has_own_world, cut) = (bytes.arbitrary::<bool>()?, bytes.arbitrary::<u8>()?);
     let (has_preflight, changes) = (bytes.ratio(1, 4)?, bytes.int_in_range(0..=3)?);
     let changes: Vec<[u8; 3]> = (0..changes).map(|_| bytes.arbitrary()).collect::<Result<_>>()?;
+    let garbled = bytes.arbitrary::<[u8; 3]>()?;
     let seed = bytes.arbitrary::<u16>()?;
     let length = bytes.len().min(64);
     let asked = Dice::chosen(bytes.bytes(length)?);
@@ -68,8 +70,13 @@ fn judged(bytes: &mut Unstructured<'_>) -> Result<()> {
     let both = Both::new(configuration, world.policy.clone()).unwrap();
     let plan = &both.plan;
 
+    let text = call.body.as_deref().map(|body| String::from_utf8_lossy(body).into_owned());
+    let Ok(mut request) = CaseRequest::with_json(call.method.clone(), call.path.clone(), Vec::new(), text) else {
+        return Ok(());
+    };
+    let is_garbled = bytes_of_body_change(&mut request, garbled);
     let credential = credential(&caller, token);
-    let asked = Asked { call: &call, credential: credential.as_deref(), cut };
+    let asked = Asked { request: &request, credential: credential.as_deref(), cut };
     let decision = bounded(512 * 1024, credential.as_ref().map_or(0, String::len), 256, || asked.by_token(plan));
     allowed_for_a_reason(&decision, token, has_preflight && call.method == "OPTIONS");
     assert_eq!(decision.explain(), Asked { cut: 0, ..asked }.by_token(plan).explain(), "the cut makes a difference");
@@ -87,7 +94,12 @@ fn judged(bytes: &mut Unstructured<'_>) -> Result<()> {
     }
     let route = route(&both.settings, &call);
     let is_read = route.as_ref().is_some_and(|route| route.operation.looks_at_body());
-    let applies = is_plain_path(&call, route.as_ref()) && (!is_read || is_plain_body(call.body.as_deref()));
+    let is_form = route.as_ref().and_then(|route| route.operation.tenant.as_deref()).is_some_and(is_in_form);
+    let is_plain = !is_garbled && is_plain_path(&call, route.as_ref());
+    let applies = is_plain
+        && (!is_form || call.body.is_none())
+        && (!is_read || std::str::from_utf8(call.body.as_deref().unwrap_or_default()).is_ok())
+        && (!is_read || is_plain_body(call.body.as_deref()));
     if applies && decision.reason() != Reason::Preflight {
         assert_eq!(Answer::explained(&assumed.explain()), both.reference(&caller, &call), "{caller:?} {call:?}");
     }
@@ -95,6 +107,19 @@ fn judged(bytes: &mut Unstructured<'_>) -> Result<()> {
         assert_eq!(Some(operation.id), route.as_ref().map(|route| &*route.operation.id));
     }
     Ok(())
+}
+
+/// Whether a tenant stands where the reference reads nothing.
+fn is_in_form(source: &str) -> bool {
+    source.starts_with("multipart:")
+}
+
+/// Changes one byte of the body as it is sent, now and then.
+fn bytes_of_body_change(request: &mut CaseRequest, [often, at, byte]: [u8; 3]) -> bool {
+    let Some(body) = request.body.as_mut().filter(|body| often % 4 == 3 && !body.is_empty()) else { return false };
+    let at = usize::from(at) % body.len();
+    body[at] = byte;
+    true
 }
 
 /// Changes one byte of a request, or puts one in.
@@ -166,7 +191,7 @@ fn identity(caller: &Caller) -> Identity {
 /// A request, and how its body comes in.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
-    call: &'a Call,
+    request: &'a CaseRequest,
     credential: Option<&'a str>,
     cut: u8,
 }
@@ -184,20 +209,19 @@ impl Asked<'_> {
 
     fn ask(self, judge: impl FnOnce(&Request<'_>) -> Step) -> Decision {
         let credential = self.credential.map(|token| format!("Bearer {token}"));
-        let mut headers = vec![
-            (&b"content-type"[..], &b"application/json"[..]),
-            (b"origin", b"https://app.example"),
-            (b"access-control-request-method", b"POST"),
-        ];
+        let mut headers =
+            vec![(&b"origin"[..], &b"https://app.example"[..]), (b"access-control-request-method", b"POST")];
+        let own = self.request.headers.iter();
+        headers.extend(own.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         headers.extend(credential.as_ref().map(|value| (&b"authorization"[..], value.as_bytes())));
-        let call = self.call;
-        let request = Request { method: call.method.as_bytes(), path: call.path.as_bytes(), headers: &headers };
+        let (method, path) = (self.request.method.as_bytes(), self.request.path.as_bytes());
+        let request = Request { method, path, headers: &headers };
         let mut pending = match judge(&request) {
             Step::Decided(decision) => return decision,
             Step::NeedsKeys(_) => panic!("the issuer fetches no keys"),
             Step::NeedsBody(pending) => pending,
         };
-        let body = call.body.as_deref().unwrap_or_default();
+        let body = self.request.body.as_deref().unwrap_or_default();
         for part in body.chunks(if self.cut == 0 { usize::MAX } else { usize::from(self.cut % 17) + 1 }) {
             pending = match pending.push(part, false) {
                 BodyStep::Decided(decision) => return decision,

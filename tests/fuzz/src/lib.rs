@@ -11,6 +11,7 @@ pub mod path;
 pub mod policy;
 pub mod token;
 
+mod chunks;
 mod edit;
 mod issuer;
 mod memory;

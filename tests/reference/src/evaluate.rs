@@ -49,15 +49,19 @@ struct Asked<'a> {
     body: &'a Body,
 }
 
-/// Judges a request.
+/// The operation of a request.
 #[must_use]
-pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Call) -> Outcome {
+pub fn route(settings: &Settings, call: &Call) -> Option<Route> {
     let path = call.path.split('?').next().unwrap_or_default();
     let route_of = |path| catalogue::find(settings.version, &call.method, path);
     let rest = path.strip_prefix(&settings.base).and_then(route_of).filter(|route| !route.operation.is_call());
-    let Some(route) = rest.or_else(|| route_of(&call.path).filter(|route| route.operation.is_call())) else {
-        return Outcome::Deny("operation_unknown");
-    };
+    rest.or_else(|| route_of(&call.path).filter(|route| route.operation.is_call()))
+}
+
+/// Judges a request.
+#[must_use]
+pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Call) -> Outcome {
+    let Some(route) = route(settings, call) else { return Outcome::Deny("operation_unknown") };
     let operation = route.operation;
     if operation.is_blocked || !settings.surfaces.contains(&operation.surface) {
         return Outcome::Deny("operation_blocked");

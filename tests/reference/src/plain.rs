@@ -2,16 +2,8 @@
 
 use crate::catalogue::{self, Route};
 use crate::evaluate::Call;
-use crate::settings::Settings;
 use serde::Deserialize;
 use serde_json::Value;
-
-/// The operation of a call.
-#[must_use]
-pub fn route(settings: &Settings, call: &Call) -> Option<Route> {
-    let path = call.path.split('?').next().unwrap_or_default().strip_prefix(&settings.base)?;
-    catalogue::find(settings.version, &call.method, path)
-}
 
 /// Segments that no operation's path has.
 const TOO_MANY: usize = 64;
