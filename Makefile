@@ -13,7 +13,7 @@ export PORTCULLIS := $(abspath $(OUT))/release/portcullis
 # Random calls that are put to the cluster's own engine.
 PAIRS ?= 5000
 
-.PHONY: help demo up test test-matrix test-engine engine-suites test-monitoring shipped check audit bench wasm cli envoy fmt clean
+.PHONY: help demo up test test-matrix test-engine test-cluster engine-suites test-monitoring shipped check audit bench wasm cli envoy fmt clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo 'make test    every test: engine, command line, real Envoy'
 	@echo 'make test-matrix   the corpus and the shipped configurations in each Envoy of $(ENVOY_MATRIX)'
 	@echo 'make test-engine   random policies and calls, put to Camunda'"'"'s own engine and to ours (PAIRS=n SEED=n; JDK 21, Maven)'
+	@echo 'make test-cluster  Camunda 8.6, Keycloak, Envoy, and Camunda'"'"'s own clients through it (JDK 21, Maven, Node.js 20)'
 	@echo 'make engine-suites the suites of what that engine has said, written anew'
 	@echo 'make test-monitoring   the Prometheus rules, by promtool'
 	@echo 'make shipped       write anew what in envoy/ is made of other files'
@@ -53,6 +54,9 @@ test-matrix: wasm cli
 
 test-engine:
 	cargo run --quiet -p portcullis-workflow-engine -- compare --pairs $(PAIRS) $(if $(SEED),--seed $(SEED))
+
+test-cluster: wasm envoy
+	cargo run --quiet -p portcullis-cluster
 
 engine-suites:
 	cargo run --quiet -p portcullis-workflow-engine -- suites

@@ -1,15 +1,12 @@
 //! The workflow engine in a process of its own (`harness/`, in Java), built by Maven.
 
+use crate::java;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-/// The oldest Java that runs the workflow engine.
-const JAVA: u32 = 21;
 
 /// The running harness. It ends when dropped.
 pub struct Harness {
@@ -43,7 +40,7 @@ impl Harness {
     /// # Errors
     /// There is no Java or Maven, or it does not build or start.
     pub fn start() -> Result<Self> {
-        let home = java_home()?;
+        let home = java::home()?;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness");
         let build = Command::new("mvn")
             .args(["--quiet", "--batch-mode", "compile", "dependency:build-classpath"])
@@ -125,28 +122,4 @@ impl Drop for Harness {
         self.orders = None;
         let _ = self.child.wait();
     }
-}
-
-/// A Java that is new enough: what `JAVA_HOME` names, else the first in the usual places.
-fn java_home() -> Result<PathBuf> {
-    let named = env::var_os("JAVA_HOME").map(PathBuf::from);
-    let mut places: Vec<PathBuf> = named.into_iter().collect();
-    for folder in ["/usr/lib/jvm", "/opt/java", "/opt", "/Library/Java/JavaVirtualMachines"] {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut homes: Vec<PathBuf> =
-            entries.flat_map(|entry| [entry.path(), entry.path().join("Contents/Home")]).collect();
-        homes.sort();
-        places.extend(homes);
-    }
-    let found = places.iter().find(|home| version(home).is_some_and(|version| version >= JAVA));
-    found.cloned().with_context(|| {
-        format!("the workflow engine needs a JDK {JAVA} or later: set JAVA_HOME (looked at {places:?})")
-    })
-}
-
-/// The major version of a JDK, by the file that every one has.
-fn version(home: &Path) -> Option<u32> {
-    let text = fs::read_to_string(home.join("release")).ok().filter(|_| home.join("bin/javac").exists())?;
-    let line = text.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
-    line.trim_matches('"').split(['.', '-', '+']).next()?.parse().ok()
 }

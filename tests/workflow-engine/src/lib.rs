@@ -11,6 +11,7 @@ pub mod commands;
 pub mod compare;
 pub mod generate;
 pub mod harness;
+pub mod java;
 mod models;
 pub mod property;
 pub mod recorded;
