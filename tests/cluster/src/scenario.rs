@@ -124,7 +124,8 @@ impl Stage {
         let scoped = [&steps(names.denied, "ok")[..], &anybody, &filtered].concat();
         let outsider = [&steps(names.denied, names.denied)[..], &anybody].concat();
         let nobody =
-            [&steps(names.unauthenticated, names.unauthenticated)[..], &[(names.anybody, names.unauthenticated)]].concat();
+            [&steps(names.unauthenticated, names.unauthenticated)[..], &[(names.anybody, names.unauthenticated)]]
+                .concat();
         self.expect(names.script, Some(WORKER), worker, None)?;
         self.expect(names.script, Some(SCOPED), scoped, None)?;
         self.expect(names.script, Some(OUTSIDER), outsider, Some(1))?;

@@ -116,8 +116,7 @@ fn of_resource(call: &Call) -> Option<Parts> {
     let batches = |action: &str| plain("POST", &format!("/v2/batch-operations/{KEY}/{action}"), Value::Null);
     let keyed = |value| Some((value, Names::Key, Some(false)));
     match call.operation.as_str() {
-        // A tenant in a part of the form may be read or left to the cluster.
-        "createDeployment" => Some((deployment(call), Names::All, Some(false))),
+        "createDeployment" => Some((deployment(call), Names::All, None)),
         "deleteResource" => keyed(with_body("POST", &format!("/v2/resources/{KEY}/deletion"), Value::Null)),
         "getResource" => keyed(with_body("GET", &format!("/v2/resources/{KEY}"), Value::Null)),
         "cancelProcessInstancesBatchOperation" => batch("cancellation"),

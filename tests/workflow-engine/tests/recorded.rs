@@ -1,8 +1,9 @@
 //! What Camunda's workflow engine has said holds here. (`make test-engine` asks the engine itself.)
 
+use portcullis_workflow_engine::case::Case;
 use portcullis_workflow_engine::property::{self, Ours};
 use portcullis_workflow_engine::{recorded, rest, suites, tokens};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,31 @@ fn no_recorded_verdict_breaks_the_property() {
         }
     }
     assert!(known > 200, "{known}");
+}
+
+/// With another policy than the cluster's, the edge is caught both ways.
+#[test]
+fn a_wrong_policy_breaks_the_property() {
+    let everything = |case: &Case| {
+        let grant = |permission: &str| {
+            json!({
+                "ownerType": "USER", "ownerId": case.principal.username, "resourceType": "PROCESS_DEFINITION",
+                "resourceId": "*", "permissionTypes": [permission],
+            })
+        };
+        json!({ "authorizations": [grant("CREATE_PROCESS_INSTANCE"), grant("UPDATE_PROCESS_INSTANCE")] })
+    };
+    let (mut denied, mut allowed) = (0, 0);
+    for recorded::Recorded { case, verdict } in recorded::read().unwrap().cases {
+        let request = rest::request(&case.call).unwrap();
+        let broken = |policy: &Value| {
+            let plan = property::plan(&case.world, policy).unwrap();
+            property::broken(&case, verdict, property::ours(&plan, &case, &request).unwrap().0)
+        };
+        denied += u32::from(broken(&json!({})) == Some("denied here, and the cluster allows it"));
+        allowed += u32::from(broken(&everything(&case)) == Some("finally allowed here, and the cluster refuses it"));
+    }
+    assert!(denied > 100 && allowed > 50, "{denied} {allowed}");
 }
 
 #[test]
