@@ -33,7 +33,7 @@ fn a_wrong_policy_breaks_the_property() {
     let everything = |case: &Case| {
         let grant = |permission: &str| {
             json!({
-                "ownerType": "USER", "ownerId": case.principal.username, "resourceType": "PROCESS_DEFINITION",
+                "ownerType": "USER", "ownerId": case.principal.username.clone().unwrap_or_default(), "resourceType": "PROCESS_DEFINITION",
                 "resourceId": "*", "permissionTypes": [permission],
             })
         };
