@@ -1,6 +1,6 @@
 //! The arguments of each command.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Decides Camunda 8 orchestration API calls at the edge: who is calling, what for, and whether
@@ -32,6 +32,8 @@ pub enum Command {
     Doctor(DoctorArguments),
     /// Writes a first configuration from what a cluster is configured with
     Init(InitArguments),
+    /// Writes ready manifests from a configuration and a policy, the belt among them
+    Render(RenderArguments),
 }
 
 /// Arguments of `compile`.
@@ -160,4 +162,64 @@ pub struct InitArguments {
     /// An audience to accept, in place of those in the file
     #[arg(long, value_name = "AUDIENCE")]
     pub audience: Vec<String>,
+}
+
+/// What manifests are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum RenderTarget {
+    /// An Envoy configuration
+    Envoy,
+    /// WasmPlugin and EnvoyFilter
+    Istio,
+    /// TrafficExtension and EnvoyFilter (Istio 1.30 and newer)
+    TrafficExtension,
+    /// EnvoyExtensionPolicy and EnvoyPatchPolicy
+    EnvoyGateway,
+}
+
+/// Arguments of `render`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 the manifests are written, 2 they could not be made.")]
+pub struct RenderArguments {
+    /// What the manifests are for
+    pub target: RenderTarget,
+    /// Plugin configuration (JSON or YAML)
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Policy (JSON or YAML), compiled and put in place of the configuration's
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Where the module is (oci://, https://, http://, file://)
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The digest of the module; of an image, its manifest's
+    #[arg(long, value_name = "HEX")]
+    pub sha256: Option<String>,
+    /// The name of the objects
+    #[arg(long, default_value = "portcullis")]
+    pub name: String,
+    /// The namespace of the objects
+    #[arg(long, default_value = "default")]
+    pub namespace: String,
+    /// Istio: a label of the proxies [default: istio=ingressgateway]
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+    /// Istio: what the plugin attaches to, in place of labels; waypoints need it
+    #[arg(long, value_name = "KIND/NAME")]
+    pub target_ref: Vec<String>,
+    /// Istio: the proxies are sidecars, not gateways
+    #[arg(long)]
+    pub sidecar: bool,
+    /// Istio: write filter and belt as an EnvoyFilter, so that `body.gate: hold` works
+    #[arg(long)]
+    pub hold: bool,
+    /// Envoy Gateway: an HTTPRoute that leads to the cluster
+    #[arg(long, value_name = "NAME")]
+    pub route: Vec<String>,
+    /// Envoy Gateway: the Gateway
+    #[arg(long, value_name = "NAME", default_value = "eg")]
+    pub gateway: String,
+    /// Envoy Gateway: a listener of the Gateway that needs the belt
+    #[arg(long, value_name = "NAME")]
+    pub listener: Vec<String>,
 }

@@ -9,6 +9,7 @@ mod explain;
 mod init;
 mod operations;
 mod policies;
+mod render;
 mod test;
 
 use crate::suite::SuiteError;
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Operations(arguments) => operations::run(&arguments, &mut out),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut out),
         Command::Init(arguments) => init::run(&arguments, &mut out),
+        Command::Render(arguments) => render::run(&arguments, &mut out),
     };
     match end.and_then(|end| out.flush().map(|()| end).map_err(Into::into)) {
         Ok(End::Yes) => ExitCode::SUCCESS,

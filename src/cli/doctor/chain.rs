@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 const MANAGER: &str = "filters.network.http_connection_manager.v3.HttpConnectionManager";
+pub const WASM: &str = "filters.http.wasm.v3.Wasm";
 /// Envoy's default for `per_connection_buffer_limit_bytes`.
 const DEFAULT_BUFFER: u64 = 1024 * 1024;
 
@@ -133,6 +134,9 @@ struct Named<'a> {
 
 /// All HTTP connection managers of a config dump, a bootstrap, or a listener.
 pub fn managers(document: &Value) -> Vec<Manager<'_>> {
+    if text(document, "kind") == "EnvoyFilter" {
+        return of_patches(document).into_iter().collect();
+    }
     let mut named = Named::default();
     let mut listeners = Vec::new();
     if let Some(sections) = document.get("configs").and_then(Value::as_array) {
@@ -165,6 +169,23 @@ fn section_of<'a>(section: &'a Value, named: &mut Named<'a>, listeners: &mut Vec
     }
     let filters = list(section, "ecds_filters").iter().filter_map(|f| field(f, "ecds_filter"));
     named.filters.extend(filters.map(|filter| (text(filter, "name"), filter)));
+}
+
+/// The filters that an EnvoyFilter of Istio puts into a chain, where a wasm plugin is among them.
+fn of_patches(document: &Value) -> Option<Manager<'_>> {
+    let spec = field(document, "spec")?;
+    let values = list(spec, "configPatches").iter().filter_map(|p| field(field(p, "patch")?, "value"));
+    let filters: Vec<Filter<'_>> = values.map(|value| filter(value, &Named::default())).collect();
+    let name = field(document, "metadata").map(|m| text(m, "name")).unwrap_or_default();
+    filters.iter().any(|f| f.kind.ends_with(WASM)).then(|| Manager {
+        at: format!("EnvoyFilter {name}"),
+        filters,
+        routes: Vec::new(),
+        own_upgrades: Vec::new(),
+        // The listener's, which is not in the manifest.
+        buffer: u64::MAX,
+        routes_elsewhere: None,
+    })
 }
 
 fn of_listener<'a>(listener: &'a Value, named: &Named<'a>) -> Vec<Manager<'a>> {

@@ -32,8 +32,13 @@ pub fn read(source: &str) -> Result<Vec<Document>, SuiteError> {
     } else {
         fs::read(source).map_err(|e| error(&e))?
     };
-    if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
-        let value = json::parse(&bytes).map_err(|e| error(&e))?;
+    let live = source.starts_with("http://");
+    if live || matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        let value = match json::parse(&bytes) {
+            Ok(value) if !live || value.get("configs").is_some() => value,
+            Err(reason) if !live => return Err(error(&reason)),
+            _ => return Err(error(&"does not answer as an Envoy's administration interface does")),
+        };
         return Ok(vec![Document { value }]);
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| error(&"not UTF-8"))?;

@@ -1,11 +1,10 @@
 //! The filter itself: its configuration, its failure policy, what it is allowed to call.
 
-use super::chain::{Filter, Manager, field, flag, text, typed};
+use super::chain::{Filter, Manager, WASM, field, flag, text, typed};
 use super::finding::Finding;
 use crate::config::{self, Gate, Plan, Scope};
 use serde_json::Value;
 
-const WASM: &str = "filters.http.wasm.v3.Wasm";
 /// Callbacks and calls without which requests are refused, or bodies pass unjudged.
 const NEEDED: [&str; 13] = [
     "proxy_on_vm_start",
