@@ -3,6 +3,7 @@
 
 use crate::api::body::{self, Body, Incoming, Members, Progress, Unreadable};
 use crate::api::catalogue::{Operation, Surface};
+use crate::api::disguise;
 use crate::api::route::{self, Route};
 use crate::authn::keys::remote::{KeyStore, Received};
 use crate::authn::signature::SignatureCheck;
@@ -142,6 +143,10 @@ impl Plan {
             Ok(route) => route.filter(|r| r.operation.since <= self.rules.version),
             Err(ambiguous) => return Step::Decided(self.deny(Reason::PathAmbiguous, Some(ambiguous.0), None, None)),
         };
+        if let Err(ambiguous) = disguise::check(&self.base_path, request) {
+            let operation = route.map(|r| r.operation);
+            return Step::Decided(self.deny(Reason::RequestAmbiguous, Some(ambiguous.0), operation, None));
+        }
         if self.forward_preflight
             && let Some(operation) = self.preflight(request)
         {

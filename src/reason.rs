@@ -63,6 +63,8 @@ reasons! {
     DeferredTenant = "deferred_tenant", 200, 0, "Nothing, or `unresolved: deny` to stop it here.";
     /// Readers of the path could take it for different things.
     PathAmbiguous = "path_ambiguous", 400, 3, "Send the path in its plain form.";
+    /// Something beside method and path could make readers take it for another request.
+    RequestAmbiguous = "request_ambiguous", 400, 3, "Send it without what the log names.";
     /// More than one credential, or a kind the edge does not read beside the token.
     CredentialAmbiguous = "credential_ambiguous", 400, 3, "Send exactly one credential.";
     /// The body decides and is not written so that every reader reads it alike.

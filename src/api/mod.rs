@@ -5,5 +5,6 @@
 
 pub mod body;
 pub mod catalogue;
+pub mod disguise;
 pub mod path;
 pub mod route;

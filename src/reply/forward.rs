@@ -1,6 +1,7 @@
 //! What is changed of a request that is forwarded: headers of ours that the caller sent are taken
 //! off, and where the configuration says so the caller's identity is put on and its token taken off.
 
+use crate::api::disguise;
 use crate::authn::Subject;
 use crate::authn::credential::Source;
 use crate::authz::Principal;
@@ -32,6 +33,13 @@ pub fn is_ours(name: &[u8]) -> bool {
     name.get(..prefix.len()).is_some_and(|head| {
         head.iter().map(|b| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() }).eq(prefix.iter().copied())
     })
+}
+
+/// Headers that are taken off whatever comes in: ours, and those that could name another method or
+/// path to whoever stands behind us.
+#[must_use]
+pub fn is_taken_off(name: &[u8]) -> bool {
+    is_ours(name) || disguise::is_one(name)
 }
 
 /// The changes to a request that is permitted.

@@ -81,6 +81,7 @@ fn class(reason: Reason) -> (&'static str, &'static str) {
     match reason {
         Reason::CredentialAmbiguous => ("Bad Request", "The request must carry exactly one credential."),
         Reason::PathAmbiguous => ("Bad Request", "The request path can be read in more than one way."),
+        Reason::RequestAmbiguous => ("Bad Request", "The request can be taken for another one."),
         Reason::BodyUnreadable => ("Bad Request", "The request body can be read in more than one way, or not at all."),
         _ => match reason.status() {
             401 => ("Unauthorized", "A valid access token is required."),

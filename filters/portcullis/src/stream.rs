@@ -182,7 +182,7 @@ impl Core {
         let request = head.request();
         self.path = request.path.to_vec();
         self.is_grpc = reply::is_grpc(&request);
-        for name in request.headers.iter().map(|(name, _)| *name).filter(|name| forward::is_ours(name)) {
+        for name in request.headers.iter().map(|(name, _)| *name).filter(|name| forward::is_taken_off(name)) {
             host::remove_request_header(name)?;
         }
         let now = host::now()?;
