@@ -113,8 +113,8 @@ fn what_is_accepted_is_read_alike() {
     let (mut accepted, mut refused) = (0, 0);
     let mut seen = BTreeSet::new();
     for (number, operation) in OPERATIONS.iter().enumerate() {
-        // Every class at every place of every seventh path, and a few at all others.
-        let step = if number % 7 == 0 { 1 } else { 41 };
+        // Every class at every place of every twentieth path, and a few at all others.
+        let step = if number % 20 == 0 { 1 } else { 41 };
         let literals = |name: &str| if name.ends_with("Key") { "2251799813685249" } else { "search" };
         for target in spellings::of(&filled(operation.path, literals)).into_iter().step_by(step) {
             let forwarded = Envoy::all().into_iter().filter_map(|proxy| proxy.forward(&target));
@@ -138,7 +138,7 @@ fn what_is_accepted_is_read_alike_also_with_two_tricks() {
     };
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     let mut accepted = 0;
-    for _ in 0..1_000 {
+    for _ in 0..600 {
         let once = spellings::of(&filled(OPERATIONS[below(OPERATIONS.len())].path, value));
         let once = &once[below(once.len())];
         let twice = spellings::of(once);
@@ -147,5 +147,5 @@ fn what_is_accepted_is_read_alike_also_with_two_tricks() {
             accepted += u32::from(check(method, target));
         }
     }
-    assert!(accepted > 20, "{accepted} accepted: nothing was tried");
+    assert!(accepted > 10, "{accepted} accepted: nothing was tried");
 }
