@@ -9,11 +9,11 @@ use crate::authn::keys::remote::{KeyStore, Received};
 use crate::authn::signature::SignatureCheck;
 use crate::authn::token::Unverified;
 #[cfg(any(test, feature = "suite"))]
-use crate::authn::{Identity, Refused};
-use crate::authn::{Issuers, TokenCache, UnixSeconds, credential, token};
+use crate::authn::Refused;
+use crate::authn::{Identity, Issuers, TokenCache, UnixSeconds, credential, token};
 use crate::authz::{self, Principal, Verdict};
 use crate::config::Plan;
-use crate::decision::{Decision, Outcome};
+use crate::decision::{Candidate, Decision, Outcome};
 use crate::reason::Reason;
 use crate::request::Request;
 use std::rc::{Rc, Weak};
@@ -124,7 +124,7 @@ impl Plan {
     #[cfg(any(test, feature = "suite"))]
     #[must_use]
     pub fn judge_as(self: &Rc<Self>, identity: Result<Identity, Refused>, request: &Request<'_>) -> Step {
-        self.judge_with(request, || Ok(Rc::new(Principal::resolve(&self.table, Rc::new(identity?)))))
+        self.judge_with(request, || Ok(Rc::new(self.principal(Rc::new(identity?)))))
     }
 
     /// The refusal of a request whose issuer's keys did not come.
@@ -184,7 +184,10 @@ impl Plan {
         }
         match authz::decide(&route, Body::Unread, &principal, &self.rules) {
             Verdict::NeedsBody => self.wait(request, &route, principal),
-            verdict => Step::Decided(self.settle(verdict, route.operation, Some(principal))),
+            verdict => {
+                let candidate = self.beside(&route, Body::Unread, &principal);
+                Step::Decided(self.settle(verdict, route.operation, Some(principal)).beside(candidate))
+            }
         }
     }
 
@@ -217,10 +220,21 @@ impl Plan {
                 tokens.insert(token, verified)
             }
         };
-        let principal = Rc::new(Principal::resolve(&self.table, identity));
+        let principal = Rc::new(self.principal(identity));
         let resolved = Resolved { plan: Rc::downgrade(self), principal: Rc::clone(&principal) };
         tokens.attach(token, resolved, principal.size());
         Ok(principal)
+    }
+
+    /// What the plan's tables make of an identity.
+    fn principal(&self, identity: Rc<Identity>) -> Principal {
+        Principal::resolve(&self.table, identity).with_candidate(self.candidate.as_ref())
+    }
+
+    /// What the candidate table would decide.
+    fn beside(&self, route: &Route<'_>, body: Body<'_>, principal: &Principal) -> Option<Candidate> {
+        let principal = principal.candidate()?;
+        Some(Candidate::of(&authz::decide(route, body, principal, &self.rules)))
     }
 
     fn wait(self: &Rc<Self>, request: &Request<'_>, route: &Route<'_>, principal: Rc<Principal>) -> Step {
@@ -240,7 +254,7 @@ impl Plan {
         match verdict {
             Verdict::Allow(permit) => {
                 let table = Rc::clone(&self.table_digest);
-                Decision { outcome: Outcome::Allow(permit), operation: Some(operation), principal, table }
+                Decision { outcome: Outcome::Allow(permit), operation: Some(operation), principal, table, candidate: None }
             }
             Verdict::Deny(reason) => self.deny(reason, None, Some(operation), principal),
             Verdict::NeedsBody => {
@@ -257,7 +271,7 @@ impl Plan {
         principal: Option<Rc<Principal>>,
     ) -> Decision {
         let table = Rc::clone(&self.table_digest);
-        Decision { outcome: Outcome::Deny { reason, detail }, operation, principal, table }
+        Decision { outcome: Outcome::Deny { reason, detail }, operation, principal, table, candidate: None }
     }
 }
 
@@ -316,7 +330,8 @@ impl Asked {
         match route::find(&self.plan.base_path, &self.method, &self.path) {
             Ok(Some(route)) => {
                 let verdict = authz::decide(&route, body, &self.principal, &self.plan.rules);
-                self.plan.settle(verdict, route.operation, Some(self.principal))
+                let candidate = self.plan.beside(&route, body, &self.principal);
+                self.plan.settle(verdict, route.operation, Some(self.principal)).beside(candidate)
             }
             _ => self.plan.deny(Reason::PathAmbiguous, None, None, Some(self.principal)),
         }

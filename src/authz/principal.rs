@@ -22,6 +22,8 @@ pub struct Principal {
     masks: Box<[Masks; ResourceType::COUNT]>,
     /// The columns of its owners' records, by subject and then in the order of the owners.
     columns: Box<[Held]>,
+    /// What a candidate table makes of the same identity.
+    candidate: Option<Box<Principal>>,
 }
 
 /// Permissions on one resource type, as sets of bits.
@@ -104,7 +106,20 @@ impl Principal {
             }
         }
         columns.sort_by_key(|held| held.subject);
-        Self { identity, table: Rc::clone(table), owners: owners.into(), masks, columns: columns.into() }
+        Self { identity, table: Rc::clone(table), owners: owners.into(), masks, columns: columns.into(), candidate: None }
+    }
+
+    /// The same, and beside it what a candidate table makes of the identity.
+    #[must_use]
+    pub fn with_candidate(mut self, candidate: Option<&Rc<Table>>) -> Self {
+        self.candidate = candidate.map(|table| Box::new(Self::resolve(table, Rc::clone(&self.identity))));
+        self
+    }
+
+    /// What a candidate table makes of the same identity.
+    #[must_use]
+    pub fn candidate(&self) -> Option<&Self> {
+        self.candidate.as_deref()
     }
 
     /// The identity it was made of.
@@ -199,8 +214,14 @@ impl Principal {
     /// Roughly how many bytes it takes, without its identity and table.
     #[must_use]
     pub fn size(&self) -> usize {
-        let (owners, columns) = (size_of_val(&*self.owners), size_of_val(&*self.columns));
-        size_of::<Self>().saturating_add(size_of_val(&*self.masks)).saturating_add(owners).saturating_add(columns)
+        let parts = [
+            size_of::<Self>(),
+            size_of_val(&*self.masks),
+            size_of_val(&*self.owners),
+            size_of_val(&*self.columns),
+            self.candidate.as_deref().map_or(0, Self::size),
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
     }
 
     fn masks(&self, resource: ResourceType) -> Masks {

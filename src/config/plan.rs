@@ -55,6 +55,8 @@ pub struct Plan {
     pub rules: Rules,
     /// What has been granted.
     pub table: Rc<Table>,
+    /// A table that is judged beside it and never enforced.
+    pub candidate: Option<Rc<Table>>,
     /// The table's digest, shared by all decisions.
     pub table_digest: Rc<str>,
     /// What is held back until the verdict on a body.
@@ -107,6 +109,7 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
         rules: rules(source, surfaces::cluster_admin(source.cluster_admin.as_ref(), &open, &mut warnings)?)?,
         table_digest: Rc::clone(table.digest()),
         table,
+        candidate: tables::candidate(source)?.map(Rc::new),
         gate: match source.body.gate {
             GateSource::Hold => Gate::Hold,
             GateSource::Stream => Gate::Stream,

@@ -36,6 +36,9 @@ pub struct Configuration {
     /// the same compiled, in base64.
     #[serde(default)]
     pub table: Option<String>,
+    /// A table, in base64, that is judged beside the live one, counted, and never enforced.
+    #[serde(default)]
+    pub candidate: Option<String>,
     /// Who administers the whole cluster.
     #[serde(default)]
     pub cluster_admin: Option<ClusterAdminSource>,

@@ -23,6 +23,11 @@ pub(super) fn live(source: &Configuration, warnings: &mut Vec<Warning>) -> Resul
     }
 }
 
+/// The table that is judged beside the live one.
+pub(super) fn candidate(source: &Configuration) -> Result<Option<Table>, ConfigError> {
+    source.candidate.as_deref().map(|text| open("candidate", text)).transpose()
+}
+
 /// Opens a table that a field holds.
 fn open(field: &str, text: &str) -> Result<Table, ConfigError> {
     let bytes = STANDARD.decode(text).map_err(|e| ConfigError::new(field, format!("is not base64: {e}")))?;

@@ -84,12 +84,14 @@ impl Sampler {
 
 impl Decision {
     /// The decision for logs, as one JSON object: what [`Decision::explain`] says, what exactly was
-    /// wrong, and whether shadow mode forwarded what would have been denied.
+    /// wrong, what a candidate table would have decided, and whether shadow mode forwarded what
+    /// would have been denied.
     #[must_use]
     pub fn log(&self, shadowed: bool, principals: Principals) -> Value {
         let mut whole = self.explain();
         if let Some(whole) = whole.as_object_mut() {
             whole.extend(self.detail().map(|detail| ("detail".to_owned(), Value::from(detail))));
+            whole.extend(self.candidate.map(|candidate| ("candidate".to_owned(), candidate.log())));
             whole.extend(shadowed.then(|| ("shadow".to_owned(), Value::from(true))));
         }
         if principals == Principals::Hashed {
@@ -135,7 +137,7 @@ mod tests {
 
     fn denial() -> Decision {
         let outcome = Outcome::Deny { reason: Reason::TokenMissing, detail: None };
-        Decision { outcome, operation: None, principal: None, table: "".into() }
+        Decision { outcome, operation: None, principal: None, table: "".into(), candidate: None }
     }
 
     fn lines(deny: f64, of: usize) -> usize {

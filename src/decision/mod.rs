@@ -1,6 +1,9 @@
 //! What was decided, with everything that explains it.
 
+mod candidate;
 pub mod log;
+
+pub use candidate::Candidate;
 
 use crate::api::catalogue::Operation;
 use crate::authn::Subject;
@@ -35,6 +38,8 @@ pub struct Decision {
     pub principal: Option<Rc<Principal>>,
     /// Digest of the table that decided.
     pub table: Rc<str>,
+    /// What the candidate table would have decided, where there is one.
+    pub candidate: Option<Candidate>,
 }
 
 impl Decision {

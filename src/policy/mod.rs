@@ -1,11 +1,14 @@
 //! The readable source: a policy as the cluster exports it, made into a table.
 
 mod collect;
+mod decode;
 mod facts;
 mod source;
+mod stream;
 mod write;
 
 pub use collect::Collector;
+pub use decode::decode;
 pub use source::{Authorization, Group, Policy, Role, Rule, Tenant};
 use std::fmt;
 

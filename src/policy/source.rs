@@ -1,10 +1,10 @@
 //! The shape of a policy: what the cluster's API answers to searches for its authorizations,
 //! roles, groups, mapping rules and tenants, with their members listed in place.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A whole policy. Sections may be absent.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Policy {
@@ -21,7 +21,7 @@ pub struct Policy {
 }
 
 /// One grant.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Authorization {
@@ -32,76 +32,76 @@ pub struct Authorization {
     /// Such as `PROCESS_DEFINITION`.
     pub resource_type: String,
     /// `*` or one exact id; there are no patterns.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_id: Option<String>,
     /// Instead of an id: a property of the resource (`USER_TASK` only).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_property_name: Option<String>,
     /// Such as `CREATE_PROCESS_INSTANCE`. The cluster's own configuration says `permissions`.
     #[serde(alias = "permissions")]
     pub permission_types: Vec<String>,
     /// In exports; without meaning here.
-    #[serde(default, rename = "authorizationKey")]
+    #[serde(default, rename = "authorizationKey", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    _key: Ignored,
+    pub(super) _key: Ignored,
 }
 
 /// A role and who is in it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Role {
     /// The role's id.
     pub role_id: String,
     /// Usernames.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
     /// Client ids.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
     /// Group ids.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// Ids of mapping rules.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mapping_rules: Vec<String>,
-    #[serde(default, rename = "name")]
+    #[serde(default, rename = "name", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    _name: Ignored,
-    #[serde(default, rename = "description")]
+    pub(super) _name: Ignored,
+    #[serde(default, rename = "description", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    _description: Ignored,
+    pub(super) _description: Ignored,
 }
 
 /// A group and who is in it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Group {
     /// The group's id.
     pub group_id: String,
     /// Usernames.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
     /// Client ids.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
     /// Ids of mapping rules.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mapping_rules: Vec<String>,
     /// Roles that the group is a member of.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
-    #[serde(default, rename = "name")]
+    #[serde(default, rename = "name", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    _name: Ignored,
-    #[serde(default, rename = "description")]
+    pub(super) _name: Ignored,
+    #[serde(default, rename = "description", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    _description: Ignored,
+    pub(super) _description: Ignored,
 }
 
 /// A mapping rule.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
@@ -111,44 +111,44 @@ pub struct Rule {
     pub claim_name: String,
     /// The text that the claim must be, or hold.
     pub claim_value: String,
-    #[serde(default, rename = "name")]
+    #[serde(default, rename = "name", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    _name: Ignored,
+    pub(super) _name: Ignored,
 }
 
 /// A tenant and who is assigned to it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Tenant {
     /// The tenant's id.
     pub tenant_id: String,
     /// Usernames.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
     /// Client ids.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
     /// Group ids.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// Role ids.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
     /// Ids of mapping rules.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mapping_rules: Vec<String>,
-    #[serde(default, rename = "name")]
+    #[serde(default, rename = "name", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    _name: Ignored,
-    #[serde(default, rename = "description")]
+    pub(super) _name: Ignored,
+    #[serde(default, rename = "description", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    _description: Ignored,
+    pub(super) _description: Ignored,
 }
 
 /// A value that exports have and decisions do not need.
-#[derive(Clone, Debug, Default)]
-struct Ignored;
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Ignored;
 
 impl<'de> Deserialize<'de> for Ignored {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -8,7 +8,7 @@ use super::huffman::Codes;
 use std::cmp::Ordering;
 
 /// How many names a block has.
-pub const BLOCK: u32 = 16;
+pub const BLOCK: u32 = 32;
 /// The longest name, in bytes.
 pub const LONGEST_NAME: usize = 0xffff;
 /// A plain name's length stands in one byte below this; else in two bytes after it.

@@ -15,6 +15,7 @@ pub(crate) mod columns;
 pub(crate) mod dictionary;
 pub(crate) mod header;
 pub(crate) mod huffman;
+mod listing;
 mod owner;
 pub(crate) mod record;
 pub(crate) mod sequence;
@@ -23,6 +24,7 @@ pub(crate) mod set;
 pub use columns::Membership;
 pub(crate) use header::Space;
 pub use header::TableError;
+pub use listing::Granted;
 pub use owner::{Owner, OwnerType};
 pub use record::Column;
 

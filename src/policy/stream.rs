@@ -1,0 +1,134 @@
+//! Policies as JSON, taken item by item: no more than one item is ever held as it is read.
+
+use super::Collector;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+use std::marker::PhantomData;
+
+impl Collector {
+    /// Takes a policy that is written as JSON.
+    ///
+    /// # Errors
+    /// It is not JSON, not a policy, or says something that could be read in two ways, or not at
+    /// all.
+    pub fn json(&mut self, bytes: &[u8]) -> Result<(), serde_json::Error> {
+        self.begin();
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        Document(self).deserialize(&mut reader)?;
+        reader.end()
+    }
+}
+
+const SECTIONS: [&str; 5] = ["authorizations", "roles", "groups", "mappingRules", "tenants"];
+
+struct Document<'a>(&'a mut Collector);
+
+impl<'de> DeserializeSeed<'de> for Document<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Document<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a policy")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut sections: A) -> Result<(), A::Error> {
+        let mut seen: Vec<&str> = Vec::new();
+        while let Some(name) = sections.next_key::<String>()? {
+            let section = SECTIONS.iter().find(|section| **section == name);
+            let section = *section.ok_or_else(|| A::Error::unknown_field(&name, &SECTIONS))?;
+            if seen.contains(&section) {
+                return Err(A::Error::duplicate_field(section));
+            }
+            seen.push(section);
+            match section {
+                "authorizations" => sections.next_value_seed(Items::new(section, |n, i| self.0.authorization(n, &i)))?,
+                "roles" => sections.next_value_seed(Items::new(section, |n, i| self.0.role(n, &i)))?,
+                "groups" => sections.next_value_seed(Items::new(section, |n, i| self.0.group(n, &i)))?,
+                "mappingRules" => sections.next_value_seed(Items::new(section, |n, i| self.0.rule(n, &i)))?,
+                _ => sections.next_value_seed(Items::new(section, |n, i| self.0.tenant(n, &i)))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list whose items are taken one by one.
+struct Items<T, F> {
+    section: &'static str,
+    take: F,
+    item: PhantomData<T>,
+}
+
+impl<T, E, F: FnMut(usize, T) -> Result<(), E>> Items<T, F> {
+    fn new(section: &'static str, take: F) -> Self {
+        Self { section, take, item: PhantomData }
+    }
+}
+
+impl<'de, T, E, F> DeserializeSeed<'de> for Items<T, F>
+where
+    T: Deserialize<'de>,
+    E: fmt::Display,
+    F: FnMut(usize, T) -> Result<(), E>,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T, E, F> Visitor<'de> for Items<T, F>
+where
+    T: Deserialize<'de>,
+    E: fmt::Display,
+    F: FnMut(usize, T) -> Result<(), E>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        let section = self.section;
+        for number in 0_usize.. {
+            let item = items.next_element::<Object<T>>();
+            let item = item.map_err(|e| A::Error::custom(format_args!("{section}[{number}]: {e}")))?;
+            let Some(Object(item)) = item else { break };
+            (self.take)(number, item).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+/// An item that is an object, and not a list of its members' values.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+    }
+}
