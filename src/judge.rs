@@ -5,11 +5,11 @@ use crate::api::body::{self, Body, Incoming, Members, Progress, Unreadable};
 use crate::api::catalogue::{Operation, Surface};
 use crate::api::disguise;
 use crate::api::route::{self, Route};
+#[cfg(any(test, feature = "suite"))]
+use crate::authn::Refused;
 use crate::authn::keys::remote::{KeyStore, Received};
 use crate::authn::signature::SignatureCheck;
 use crate::authn::token::Unverified;
-#[cfg(any(test, feature = "suite"))]
-use crate::authn::Refused;
 use crate::authn::{Identity, Issuers, TokenCache, UnixSeconds, credential, token};
 use crate::authz::{self, Principal, Verdict};
 use crate::config::Plan;
@@ -254,7 +254,13 @@ impl Plan {
         match verdict {
             Verdict::Allow(permit) => {
                 let table = Rc::clone(&self.table_digest);
-                Decision { outcome: Outcome::Allow(permit), operation: Some(operation), principal, table, candidate: None }
+                Decision {
+                    outcome: Outcome::Allow(permit),
+                    operation: Some(operation),
+                    principal,
+                    table,
+                    candidate: None,
+                }
             }
             Verdict::Deny(reason) => self.deny(reason, None, Some(operation), principal),
             Verdict::NeedsBody => {

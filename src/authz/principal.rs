@@ -106,7 +106,14 @@ impl Principal {
             }
         }
         columns.sort_by_key(|held| held.subject);
-        Self { identity, table: Rc::clone(table), owners: owners.into(), masks, columns: columns.into(), candidate: None }
+        Self {
+            identity,
+            table: Rc::clone(table),
+            owners: owners.into(),
+            masks,
+            columns: columns.into(),
+            candidate: None,
+        }
     }
 
     /// The same, and beside it what a candidate table makes of the identity.

@@ -22,6 +22,12 @@ pub struct Arguments {
 pub enum Command {
     /// Makes the compact table of a policy
     Compile(CompileArguments),
+    /// Writes the policy that a table was made of
+    Decode(DecodeArguments),
+    /// Finds grants that are dead, dangerous or impossible
+    Lint(LintArguments),
+    /// Says who gains and who loses what from one policy to another
+    Diff(DiffArguments),
     /// Says what the edge decides about one request, and why
     Explain(Box<ExplainArguments>),
     /// Runs suites of requests and expected decisions
@@ -38,7 +44,9 @@ pub enum Command {
 
 /// Arguments of `compile`.
 #[derive(Debug, Args)]
-#[command(after_help = "The same policy gives the same bytes, whatever its order.\n\
+#[command(after_help = "A POLICY is what the cluster's API exports, what its configuration holds under\n\
+                        camunda.security.initialization, or a table. The same policy gives the same bytes,\n\
+                        whatever its order.\n\
                         Exit status: 0 the table is written, 2 it is not.")]
 pub struct CompileArguments {
     /// Policies (JSON or YAML); several become one
@@ -47,10 +55,47 @@ pub struct CompileArguments {
     /// Where the table goes
     #[arg(short, long, value_name = "TABLE")]
     pub output: PathBuf,
+    /// When it was made, to be written into the table (RFC 3339); SOURCE_DATE_EPOCH also says so
+    #[arg(long, value_name = "TIME")]
+    pub built: Option<String>,
     /// Refuse a policy in which anything grants nothing
     #[arg(long)]
     pub strict: bool,
     /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `decode`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 the policy is written, 2 it is not.")]
+pub struct DecodeArguments {
+    /// The table
+    pub table: PathBuf,
+}
+
+/// Arguments of `lint`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 nothing was found, 1 something was, 2 could not run.")]
+pub struct LintArguments {
+    /// Policies or tables; several become one
+    #[arg(required = true, value_name = "POLICY")]
+    pub policies: Vec<PathBuf>,
+    /// Print one JSON object per finding
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+#[command(after_help = "What an owner holds itself and through its groups and roles is compared.\n\
+                        Exit status: 0 nobody gains or loses anything, 1 somebody does, 2 could not run.")]
+pub struct DiffArguments {
+    /// The policy or table before
+    pub old: PathBuf,
+    /// The policy or table after
+    pub new: PathBuf,
+    /// Print one JSON object per change
     #[arg(long)]
     pub json: bool,
 }
@@ -64,8 +109,11 @@ pub struct ExplainArguments {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Policy (JSON or YAML), in place of the configuration's
-    #[arg(long, value_name = "FILE", required_unless_present = "config")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["config", "table"])]
     pub policy: Option<PathBuf>,
+    /// Table, in place of the configuration's
+    #[arg(long, value_name = "FILE", conflicts_with = "policy")]
+    pub table: Option<PathBuf>,
     /// The caller, by its token; needs --config with the issuer's keys
     #[arg(long, group = "caller", requires = "config")]
     pub token: Option<String>,

@@ -1,9 +1,9 @@
 //! `portcullis compile`
 
 use super::args::CompileArguments;
-use super::{End, Failure, policies};
+use super::{End, Failure, Progress, policies};
 use crate::policy::Collector;
-use crate::suite::SuiteError;
+use crate::suite::{self, SuiteError};
 use crate::table::{OwnerType, Table};
 use serde_json::json;
 use std::io::Write;
@@ -11,14 +11,15 @@ use std::path::Path;
 use std::{fs, process};
 
 pub fn run(arguments: &CompileArguments, out: &mut impl Write) -> Result<End, Failure> {
+    let progress = Progress::start();
     let mut collector = Collector::default();
     for path in &arguments.policies {
         policies::collect(path, &mut collector)?;
+        progress.say(format_args!("{} is read", path.display()));
     }
-    let (bytes, warnings) = collector.table(0);
-    for warning in &warnings {
-        eprintln!("portcullis: warning: {warning}");
-    }
+    let (bytes, warnings) = collector.table(built(arguments)?);
+    progress.say("the table is made");
+    policies::warn(&warnings);
     if arguments.strict && !warnings.is_empty() {
         return Err(SuiteError(format!("{} warnings, which --strict takes for errors", warnings.len())).into());
     }
@@ -26,6 +27,21 @@ pub fn run(arguments: &CompileArguments, out: &mut impl Write) -> Result<End, Fa
     write_atomically(&arguments.output, table.bytes())?;
     report(&table, arguments.json, out)?;
     Ok(End::Yes)
+}
+
+/// The time that is written into the table; none by default, so that the same policy always gives
+/// the same bytes.
+fn built(arguments: &CompileArguments) -> Result<u64, SuiteError> {
+    let time = match (&arguments.built, std::env::var("SOURCE_DATE_EPOCH")) {
+        (Some(text), _) => {
+            suite::instant(text).ok_or_else(|| SuiteError(format!("--built: `{text}` is not a time of RFC 3339")))?
+        }
+        (None, Ok(text)) => {
+            text.parse().map_err(|_| SuiteError(format!("SOURCE_DATE_EPOCH: `{text}` is not a number of seconds")))?
+        }
+        (None, Err(_)) => 0,
+    };
+    u64::try_from(time).map_err(|_| SuiteError("--built: before 1970".into()))
 }
 
 fn report(table: &Table, as_json: bool, out: &mut impl Write) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! `portcullis explain`
 
 use super::args::ExplainArguments;
-use super::{End, Failure};
+use super::{End, Failure, policies};
 use crate::authn::Subject;
 use crate::config;
 use crate::decision::Decision;
@@ -24,8 +24,10 @@ pub fn run(arguments: &ExplainArguments, out: &mut impl Write) -> Result<End, Fa
 
 fn decide(arguments: &ExplainArguments) -> Result<Decision, SuiteError> {
     let given = arguments.config.as_deref().map_or(Ok(json!({})), suite::document)?;
-    let policy = arguments.policy.as_deref().map(suite::document).transpose()?;
-    let configuration = suite::configuration_of(given, policy)?;
+    let mut configuration = suite::configuration_of(given, None)?;
+    if let Some(path) = arguments.policy.as_deref().or(arguments.table.as_deref()) {
+        policies::put(&mut configuration, path)?;
+    }
     let (plan, warnings) = config::read(configuration.to_string().as_bytes()).map_err(|e| SuiteError(e.to_string()))?;
     for warning in warnings {
         eprintln!("portcullis: warning: {warning}");

@@ -4,11 +4,15 @@
 
 mod args;
 mod compile;
+mod decode;
+mod diff;
 mod doctor;
 mod explain;
 mod init;
+mod lint;
 mod operations;
 mod policies;
+mod relaxed;
 mod render;
 mod test;
 
@@ -53,6 +57,9 @@ pub fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     let end = match arguments.command {
         Command::Compile(arguments) => compile::run(&arguments, &mut out),
+        Command::Decode(arguments) => decode::run(&arguments, &mut out),
+        Command::Lint(arguments) => lint::run(&arguments, &mut out),
+        Command::Diff(arguments) => diff::run(&arguments, &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Test(arguments) => test::run(&arguments, &mut out),
         Command::Operations(arguments) => operations::run(&arguments, &mut out),
@@ -72,6 +79,23 @@ pub fn main() -> ExitCode {
                 eprintln!("portcullis: standard output: {error}");
             }
             ExitCode::from(2)
+        }
+    }
+}
+
+/// Says on standard error what is going on, once it has taken a second.
+#[derive(Debug)]
+struct Progress(std::time::Instant);
+
+impl Progress {
+    fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    fn say(&self, what: impl std::fmt::Display) {
+        let seconds = self.0.elapsed().as_secs();
+        if seconds > 0 {
+            eprintln!("portcullis: {seconds} s: {what}");
         }
     }
 }

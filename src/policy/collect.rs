@@ -30,7 +30,8 @@ impl Names {
 
     /// The names sorted, and for each number the place of its name among them.
     fn sorted(self) -> (Vec<Box<[u8]>>, Vec<u32>) {
-        let mut places = vec![0; self.0.len()];
+        let most = self.0.values().max().and_then(|most| usize::try_from(*most).ok());
+        let mut places = vec![0; most.map_or(0, |most| most.saturating_add(1))];
         let mut names = Vec::with_capacity(self.0.len());
         for (place, (name, number)) in (0..).zip(self.0) {
             if let Some(slot) = usize::try_from(number).ok().and_then(|number| places.get_mut(number)) {
@@ -111,6 +112,11 @@ impl Collector {
     /// Begins a document: within one, no role, group, mapping rule or tenant stands twice.
     pub fn begin(&mut self) {
         self.seen.clear();
+    }
+
+    /// Adds a warning about the document itself.
+    pub fn notice(&mut self, reason: &str) {
+        self.warn("", reason);
     }
 
     fn warn(&mut self, path: impl Into<String>, reason: impl Into<String>) {
@@ -307,18 +313,26 @@ impl Collector {
                 self.warn(path, reason);
             }
         }
-        let Self { names: collected, ids, mut entries, rules, mut warnings, more_warnings, .. } = self;
+        let Self { names: collected, mut ids, mut entries, rules, mut warnings, more_warnings, .. } = self;
         if more_warnings > 0 {
             warnings.push(Warning { path: String::new(), reason: format!("and {more_warnings} more like these") });
         }
         let is_rule = |space: u8| usize::from(space) == Space::Rule.index();
+        let taken = entries.len();
         entries.retain(|entry| !is_rule(entry.space) || rules.contains_key(&entry.owner));
+        if entries.len() < taken {
+            let used: BTreeSet<(u8, u32)> = entries.iter().map(|entry| (entry.column, entry.number)).collect();
+            for ((resource, is_property), ids) in &mut ids {
+                let column = column(*resource, *is_property);
+                ids.0.retain(|_, number| used.contains(&(column, number.saturating_add(1))));
+            }
+        }
 
         let mut names: [Vec<Box<[u8]>>; SPACES] = std::array::from_fn(|_| Vec::new());
         let mut places: [Vec<u32>; SPACES] = std::array::from_fn(|_| Vec::new());
         for (index, mut collected) in collected.into_iter().enumerate() {
             if index == Space::Rule.index() {
-                collected.drop_undefined(&rules);
+                collected.0.retain(|_, number| rules.contains_key(number));
             }
             let (sorted, order) = collected.sorted();
             if let (Some(names), Some(places)) = (names.get_mut(index), places.get_mut(index)) {
@@ -349,15 +363,6 @@ impl Collector {
             is_same
         });
         (Facts { names, columns: columns.columns, entries }, warnings)
-    }
-}
-
-impl Names {
-    /// Leaves out mapping rules that do not exist, keeping the numbers of the others.
-    fn drop_undefined(&mut self, rules: &BTreeMap<u32, (String, String)>) {
-        let kept: Vec<(Box<[u8]>, u32)> =
-            std::mem::take(&mut self.0).into_iter().filter(|(_, number)| rules.contains_key(number)).collect();
-        self.0 = kept.into_iter().collect();
     }
 }
 

@@ -42,7 +42,11 @@ pub fn decode(table: &Table) -> Policy {
         ids.into_iter().zip(members)
     };
     Policy {
-        authorizations: OwnerType::ALL.into_iter().flat_map(|kind| table.owners_of(kind)).flat_map(|o| grants(table, o)).collect(),
+        authorizations: OwnerType::ALL
+            .into_iter()
+            .flat_map(|kind| table.owners_of(kind))
+            .flat_map(|o| grants(table, o))
+            .collect(),
         roles: with(Membership::Roles, ids(table, OwnerType::Role))
             .map(|(role_id, mut members)| Role {
                 role_id,

@@ -43,7 +43,7 @@ pub struct Authorization {
     /// In exports; without meaning here.
     #[serde(default, rename = "authorizationKey", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    pub(super) _key: Ignored,
+    pub(crate) _key: Ignored,
 }
 
 /// A role and who is in it.
@@ -67,10 +67,10 @@ pub struct Role {
     pub mapping_rules: Vec<String>,
     #[serde(default, rename = "name", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    pub(super) _name: Ignored,
+    pub(crate) _name: Ignored,
     #[serde(default, rename = "description", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    pub(super) _description: Ignored,
+    pub(crate) _description: Ignored,
 }
 
 /// A group and who is in it.
@@ -94,10 +94,10 @@ pub struct Group {
     pub roles: Vec<String>,
     #[serde(default, rename = "name", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    pub(super) _name: Ignored,
+    pub(crate) _name: Ignored,
     #[serde(default, rename = "description", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    pub(super) _description: Ignored,
+    pub(crate) _description: Ignored,
 }
 
 /// A mapping rule.
@@ -113,7 +113,7 @@ pub struct Rule {
     pub claim_value: String,
     #[serde(default, rename = "name", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    pub(super) _name: Ignored,
+    pub(crate) _name: Ignored,
 }
 
 /// A tenant and who is assigned to it.
@@ -140,15 +140,15 @@ pub struct Tenant {
     pub mapping_rules: Vec<String>,
     #[serde(default, rename = "name", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    pub(super) _name: Ignored,
+    pub(crate) _name: Ignored,
     #[serde(default, rename = "description", skip_serializing)]
     #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
-    pub(super) _description: Ignored,
+    pub(crate) _description: Ignored,
 }
 
 /// A value that exports have and decisions do not need.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Ignored;
+pub(crate) struct Ignored;
 
 impl<'de> Deserialize<'de> for Ignored {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -49,7 +49,9 @@ impl<'de> Visitor<'de> for Document<'_> {
             }
             seen.push(section);
             match section {
-                "authorizations" => sections.next_value_seed(Items::new(section, |n, i| self.0.authorization(n, &i)))?,
+                "authorizations" => {
+                    sections.next_value_seed(Items::new(section, |n, i| self.0.authorization(n, &i)))?
+                }
                 "roles" => sections.next_value_seed(Items::new(section, |n, i| self.0.role(n, &i)))?,
                 "groups" => sections.next_value_seed(Items::new(section, |n, i| self.0.group(n, &i)))?,
                 "mappingRules" => sections.next_value_seed(Items::new(section, |n, i| self.0.rule(n, &i)))?,

@@ -36,7 +36,8 @@ impl Table {
         let Some(grants) = self.head.grants(column.column) else { return Vec::new() };
         let sets = column.sets(&self.bits, grants);
         let resource_type = self.name(Space::Type, grants.type_name);
-        let names: Vec<String> = grants.permissions.iter().map(|(name, _)| self.name(Space::Permission, *name)).collect();
+        let names: Vec<String> =
+            grants.permissions.iter().map(|(name, _)| self.name(Space::Permission, *name)).collect();
         let held = |set: u16| {
             let bit = |index: u32| 1_u16.unbounded_shl(index);
             (0..).zip(&names).filter(|(index, _)| set & bit(*index) != 0).map(|(_, name)| name.clone()).collect()

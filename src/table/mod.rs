@@ -60,6 +60,12 @@ impl Table {
         Ok(Self { bits, head, digest: digest.into() })
     }
 
+    /// Whether bytes begin like a table.
+    #[must_use]
+    pub fn is_one(bytes: &[u8]) -> bool {
+        bytes.starts_with(&header::MAGIC)
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -318,6 +318,9 @@ impl Core {
 
     fn settle(&mut self, decision: &Decision) -> Result<Action, HostError> {
         let Some(armed) = self.armed.clone() else { return Ok(self.refuse(Reason::EdgeUnavailable)) };
+        if let Some((live, candidate)) = decision.compared() {
+            vm::count_candidate(&armed.name, live, candidate);
+        }
         let shadowed = !decision.is_allow() && armed.plan.shadows(host::now()?);
         armed.log(decision, shadowed)?;
         if !decision.is_allow() && !shadowed {

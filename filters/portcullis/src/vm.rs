@@ -23,12 +23,16 @@ pub type SharedMemory = Rc<RefCell<Memory>>;
 /// Decisions by plugin and reason, and whether shadow mode forwarded what would be denied.
 type Decisions = BTreeMap<(Rc<str>, Reason, bool), u64>;
 
+/// Requests by plugin, and what the live table and a candidate made of them.
+type Candidates = BTreeMap<(Rc<str>, &'static str, &'static str), u64>;
+
 thread_local! {
     static MEMORIES: RefCell<BTreeMap<[u8; 32], Weak<RefCell<Memory>>>> = const { RefCell::new(BTreeMap::new()) };
     static PARKED: RefCell<BTreeMap<u32, Parked>> = const { RefCell::new(BTreeMap::new()) };
     static METRICS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
     static DECISIONS: RefCell<Decisions> = const { RefCell::new(BTreeMap::new()) };
     static PASSED_BY: RefCell<BTreeMap<Rc<str>, u64>> = const { RefCell::new(BTreeMap::new()) };
+    static CANDIDATES: RefCell<Candidates> = const { RefCell::new(BTreeMap::new()) };
     static SIGNATURES: [Cell<u64>; 2] = const { [Cell::new(0), Cell::new(0)] };
     static ALIVE: Cell<usize> = const { Cell::new(0) };
 }
@@ -134,6 +138,15 @@ pub fn count_decision(plugin: &Rc<str>, reason: Reason, shadowed: bool) {
     });
 }
 
+/// Counts what the live table and a candidate made of one request; the tick hands it to the proxy.
+pub fn count_candidate(plugin: &Rc<str>, live: &'static str, candidate: &'static str) {
+    CANDIDATES.with(|all| {
+        let mut all = all.borrow_mut();
+        let count = all.entry((Rc::clone(plugin), live, candidate)).or_default();
+        *count = count.saturating_add(1);
+    });
+}
+
 /// Counts a request that is out of scope; the tick hands it to the proxy.
 pub fn count_passed_by(plugin: &Rc<str>) {
     PASSED_BY.with(|all| {
@@ -170,6 +183,9 @@ pub fn flush() {
     report_memory();
     for (plugin, count) in PASSED_BY.with(RefCell::take) {
         add(&format!("wasm_filter.{plugin}.component.scope.portcullis_passed_by"), count);
+    }
+    for ((plugin, live, candidate), count) in CANDIDATES.with(RefCell::take) {
+        add(&format!("wasm_filter.{plugin}.component.{live}_{candidate}.portcullis_candidate"), count);
     }
     SIGNATURES.with(|[host, module]| {
         for (name, count) in [("host", host.take()), ("module", module.take())] {

@@ -1,7 +1,7 @@
 //! What a cluster's configuration says that the edge must know: the properties under
 //! `camunda.security`, as the cluster has them, or the Helm values that become these properties.
 
-use super::relaxed::{canonical_tree, find, flag, members, text, texts};
+use crate::cli::relaxed::{canonical_tree, find, flag, members, text, texts};
 use serde_json::Value;
 
 const OIDC: &str = "camunda.security.authentication.oidc";

@@ -1,10 +1,8 @@
 //! `portcullis init`: a first plugin configuration from what a Camunda cluster is configured with.
 //!
-//! - `relaxed`: members by Spring's relaxed names.
 //! - `camunda`: Spring configuration and Helm values -> what the edge must know.
 
 mod camunda;
-mod relaxed;
 
 use super::args::InitArguments;
 use super::{End, Failure};

@@ -1,0 +1,81 @@
+//! Policies from files: what the API exports, what the cluster's configuration holds, or a table.
+
+mod camunda;
+
+use crate::json;
+use crate::policy::{self, Collector, Policy, Warning};
+use crate::suite::{self, SuiteError};
+use crate::table::Table;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+fn fail(path: &Path, reason: impl std::fmt::Display) -> SuiteError {
+    SuiteError(format!("{}: {reason}", path.display()))
+}
+
+/// Takes the policy in a file.
+pub fn collect(path: &Path, collector: &mut Collector) -> Result<(), SuiteError> {
+    let bytes = fs::read(path).map_err(|e| fail(path, e))?;
+    if Table::is_one(&bytes) {
+        let table = Table::open(bytes).map_err(|e| fail(path, e))?;
+        return collector.policy(&policy::decode(&table)).map_err(|e| fail(path, e));
+    }
+    // An export may be large; it is not held as a tree.
+    if is_export(&bytes) {
+        return collector.json(&bytes).map_err(|e| fail(path, e));
+    }
+    let document = suite::document(path)?;
+    let policy: Policy = match camunda::initialization(&document) {
+        Some(found) => {
+            let (policy, notices) = found.map_err(|e| fail(path, e))?;
+            notices.iter().for_each(|notice| collector.notice(notice));
+            policy
+        }
+        None => json::shape(document).map_err(|e| fail(path, format_args!("{}: {}", e.path(), e.inner())))?,
+    };
+    collector.policy(&policy).map_err(|e| fail(path, e))
+}
+
+/// Whether a file is JSON, and its first member is a section of a policy.
+fn is_export(bytes: &[u8]) -> bool {
+    let first = bytes.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    let sections = ["authorizations", "roles", "groups", "mappingRules", "tenants"];
+    first.is_some_and(|first| {
+        let name = first.strip_prefix(b"\"").and_then(|rest| rest.split(|byte| *byte == b'"').next());
+        first.starts_with(b"}") || name.is_some_and(|name| sections.iter().any(|section| section.as_bytes() == name))
+    })
+}
+
+/// Opens a table in a file.
+pub fn open(path: &Path) -> Result<Table, SuiteError> {
+    Table::open(fs::read(path).map_err(|e| fail(path, e))?).map_err(|e| fail(path, e))
+}
+
+/// The table of a file, compiled where it is a policy.
+pub fn load(path: &Path) -> Result<(Table, Vec<Warning>), SuiteError> {
+    let mut collector = Collector::default();
+    collect(path, &mut collector)?;
+    let (bytes, warnings) = collector.table(0);
+    Ok((Table::open(bytes).map_err(|e| fail(path, e))?, warnings))
+}
+
+/// Puts the table of a file into a configuration, in place of its own.
+pub fn put(configuration: &mut Value, path: &Path) -> Result<(), SuiteError> {
+    let (table, warnings) = load(path)?;
+    warn(&warnings);
+    if let Some(members) = configuration.as_object_mut() {
+        members.remove("policy");
+        members.insert("table".into(), STANDARD.encode(table.bytes()).into());
+    }
+    Ok(())
+}
+
+/// Says what in a policy grants nothing.
+pub fn warn(warnings: &[Warning]) {
+    for warning in warnings {
+        eprintln!("portcullis: warning: {warning}");
+    }
+}
