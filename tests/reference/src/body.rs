@@ -65,6 +65,22 @@ impl Body {
         Some(Self::Object(flat))
     }
 
+    /// Reads the tenant of a form that is written as plainly as can be; no other.
+    #[must_use]
+    pub fn form(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (boundary, _) = text.split_once("\r\n").filter(|(line, _)| line.len() > 2 && line.starts_with("--"))?;
+        let parts = text.strip_suffix(&format!("{boundary}--\r\n"))?;
+        let mut form = Map::new();
+        for part in parts.split(boundary).skip(1) {
+            let (headers, content) = part.split_once("\r\n\r\n")?;
+            if headers.ends_with("form-data; name=\"tenantId\"") {
+                form.insert("tenantId".to_owned(), json!(content.strip_suffix("\r\n")?));
+            }
+        }
+        Some(Self::Object(form))
+    }
+
     /// A member, by a source such as `body:/name`.
     #[must_use]
     pub fn member(&self, source: &str) -> Member<'_> {

@@ -94,8 +94,7 @@ pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Ca
     let body = if is_read {
         let bytes = call.body.as_deref().unwrap_or_default();
         let read = match tenants.split_once(':') {
-            // No call here is a form.
-            Some(("multipart", _)) => None,
+            Some(("multipart", _)) => Body::form(bytes),
             _ if operation.is_call() => Body::message(if bytes.is_empty() { b"{}" } else { bytes }),
             _ => Body::read(bytes, settings.max_bytes),
         };
@@ -253,6 +252,8 @@ fn by_tenant(asked: &Asked<'_>, allowed: Outcome) -> Outcome {
     let named = if let Some(name) = source.strip_prefix("path:") {
         let values = asked.route.parameters.iter().filter(|(parameter, _)| parameter == name);
         Named::These(values.map(|(_, value)| value.clone()).collect())
+    } else if source.starts_with("multipart:") {
+        asked.body.tenants("body:/tenantId", None)
     } else if source.starts_with("body:/") {
         asked.body.tenants(source, asked.route.operation.tenant_filter.as_deref())
     } else {
