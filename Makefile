@@ -25,6 +25,7 @@ help:
 	@echo 'make test-cluster  Camunda 8.6, Keycloak, Envoy, and Camunda'"'"'s own clients through it (JDK 21, Maven, Node.js 20)'
 	@echo 'make engine-suites the suites of what that engine has said, written anew'
 	@echo 'make test-monitoring   the Prometheus rules, by promtool'
+	@echo 'make test-pushes   1,000 changes of the policy in ten minutes under load (PUSHES=n PUSH_SECONDS=n)'
 	@echo 'make shipped       write anew what in envoy/ is made of other files'
 	@echo 'make check   formatting, lints, dependencies (needs cargo-deny)'
 	@echo 'make audit   known vulnerabilities in dependencies (needs cargo-deny and the network)'
@@ -65,6 +66,9 @@ test-monitoring:
 	@command -v promtool >/dev/null || { echo 'promtool is missing: it comes with Prometheus (Debian: apt-get install prometheus)' >&2; exit 2; }
 	promtool check rules envoy/monitoring/prometheus-rules.yaml
 	promtool test rules tests/monitoring/rules.yaml
+test-pushes: wasm envoy
+	PUSHES=$(or $(PUSHES),1000) PUSH_SECONDS=$(or $(PUSH_SECONDS),600) \
+		cargo test -p portcullis-e2e --test pushes -- --nocapture
 
 shipped:
 	UPDATE=1 cargo test -p portcullis-e2e --test shipped the_dynamic
