@@ -105,7 +105,7 @@ fn pushes_under_load() {
     passes(0);
 
     let (begun, stop, counts) = (AtomicUsize::new(0), AtomicBool::new(false), Counts::default());
-    let (mut settled, mut refused) = (0, 0);
+    let (mut sizes, mut refused) = (Vec::new(), 0);
     thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
             .map(|caller| {
@@ -130,9 +130,7 @@ fn pushes_under_load() {
             begun.store(push, Ordering::SeqCst);
             let accepted = envoy.push_filter(&with(&policy(push)).filter()).expect("a verdict");
             assert_eq!(accepted, Pushed::Accepted, "push {push}");
-            if push == SETTLED.min(pushes) {
-                settled = memory(&envoy);
-            }
+            sizes.push(memory(&envoy));
         }
         stop.store(true, Ordering::SeqCst);
         for caller in callers {
@@ -142,7 +140,10 @@ fn pushes_under_load() {
     });
     passes(pushes);
     let (allowed, denied) = (counts.allowed.into_inner(), counts.denied.into_inner());
+    let settled = sizes[SETTLED.min(pushes) - 1];
     let grown = memory(&envoy);
+    let steps = sizes.windows(2).enumerate().filter(|(_, pair)| pair[0] != pair[1]);
+    steps.for_each(|(push, pair)| println!("push {}: VM memory {} bytes", push + 2, pair[1]));
     println!(
         "{allowed} calls allowed, {denied} denied; {refused} broken pushes refused; VM memory {settled}, then {grown} bytes"
     );

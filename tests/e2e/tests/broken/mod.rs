@@ -45,6 +45,29 @@ impl Copy {
         self
     }
 
+    /// Makes every function of the host whose name has that part end the VM: whoever works with this
+    /// module has called none of them.
+    pub fn trapping_at(mut self, part: &str) -> Self {
+        let functions: Vec<FunctionId> = self
+            .0
+            .imports
+            .iter()
+            .filter(|import| import.name.contains(part))
+            .filter_map(|import| match import.kind {
+                ImportKind::Function(id) => Some(id),
+                _ => None,
+            })
+            .collect();
+        assert!(!functions.is_empty(), "no function of the host is called *{part}*");
+        for function in functions {
+            let replaced = self.0.replace_imported_func(function, |(body, _)| {
+                body.unreachable();
+            });
+            replaced.expect("replaced");
+        }
+        self
+    }
+
     /// Makes the `nth` call of `proxy_on_configure` in a VM end like that. A canary is a VM of its
     /// own: of a second configuration with the same code, it sees the first call, workers the second.
     pub fn configured_badly(mut self, nth: i32, answer: Answer) -> Self {

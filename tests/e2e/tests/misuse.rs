@@ -1,0 +1,262 @@
+//! What goes wrong around the module in operation: files that are not whole, checksums that are not
+//! right, configurations that say nothing, several plugins in one proxy. docs/operations.md says
+//! what happens; nothing passes that should not.
+
+mod broken;
+mod support;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use broken::Copy;
+use portcullis_e2e::client::Request;
+use portcullis_e2e::envoy::{Envoy, Launch, Pushed};
+use portcullis_e2e::gateway::{Gateway, Listener};
+use portcullis_e2e::idp::{Answer, Provider};
+use portcullis_e2e::{wait, workspace};
+use rsa::sha2::{Digest, Sha256};
+use serde_json::{Value, json};
+use support::World;
+use tempfile::TempDir;
+
+fn module() -> Vec<u8> {
+    fs::read(workspace().join("target/portcullis.wasm")).expect("the module: run `make wasm`")
+}
+
+/// A folder with a module of these bytes.
+fn folder_with(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("portcullis.wasm");
+    fs::write(&file, bytes).expect("written");
+    (folder, file)
+}
+
+fn guarded(world: &World, shape: impl FnOnce(Listener) -> Listener) -> Gateway {
+    world.gateway().listener("gateway", |l| shape(world.guarded(l)))
+}
+
+fn guards(world: &World, addr: SocketAddr, what: &str) {
+    assert!(world.fate(addr, &world.create("dora", "invoice")).passed(), "{what}");
+    assert!(world.fate(addr, &world.create("dora", "payroll")).refused(403), "{what}");
+    assert!(world.fate(addr, &Request::get("/v2/topology")).refused(401), "{what}");
+}
+
+fn nothing_passes(world: &World, addr: SocketAddr, what: &str) {
+    for request in [world.ask("ada"), world.create("dora", "invoice"), Request::get("/v2/status")] {
+        let fate = world.fate(addr, &request);
+        assert!(!fate.begun && fate.status.is_none_or(|status| status >= 400), "{what}: {} {fate:?}", request.line());
+    }
+}
+
+fn discovered(gateway: &Gateway) -> Envoy {
+    Launch::new(gateway.clone().build()).discovered_filter().start().expect("Envoy")
+}
+
+fn cluster(name: &str, ip: &str, port: u16) -> Value {
+    let address = json!({"socket_address": {"address": ip, "port_value": port}});
+    let endpoints = json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
+    json!({
+        "name": name, "type": "STATIC", "connect_timeout": "2s",
+        "load_assignment": {"cluster_name": name, "endpoints": endpoints},
+    })
+}
+
+fn with_cluster(gateway: Gateway, cluster: Value) -> Gateway {
+    gateway.edit(|bootstrap| {
+        bootstrap["static_resources"]["clusters"].as_array_mut().expect("clusters").push(cluster);
+    })
+}
+
+/// Envoy does not start with a part of a module, and as an update refuses it.
+#[test]
+fn a_module_cut_short() {
+    let (world, whole) = (World::new(), module());
+    let envoy = discovered(&guarded(&world, |l| l));
+    let addr = envoy.addr("gateway").expect("an address");
+    for length in [0, 3, 8, whole.len() / 2, whole.len() - 1] {
+        let (_folder, file) = folder_with(&whole[..length]);
+        let cut = guarded(&world, |l| l.module(&file));
+        assert_eq!(envoy.push_filter(&cut.filter()).expect("a verdict"), Pushed::Rejected, "{length}");
+        guards(&world, addr, &format!("after {length} bytes"));
+        assert!(Launch::new(cut.build()).start().is_err(), "{length}: Envoy starts");
+    }
+}
+
+/// A module that Envoy downloads must have the checksum that the configuration says.
+#[test]
+fn a_module_with_another_checksum() {
+    let (world, whole) = (World::new(), module());
+    let provider = Provider::start().expect("a web server");
+    provider.answer("/portcullis.wasm", Answer::new(200, &whole));
+    let (ip, port) = (provider.addr().ip().to_string(), provider.addr().port());
+    let right = Sha256::digest(&whole).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let wrong = "0".repeat(64);
+    for sha256 in [&right, &wrong] {
+        let remote = json!({"remote": {
+            "http_uri": {"uri": "http://modules.test/portcullis.wasm", "cluster": "modules", "timeout": "5s"},
+            "sha256": sha256, "retry_policy": {"num_retries": 1},
+        }});
+        let gateway = guarded(&world, |l| l.edit_filter(|filter| filter["vm_config"]["code"] = remote));
+        let gateway = with_cluster(gateway, cluster("modules", &ip, port));
+        let envoy = Launch::new(gateway.build()).start().expect("Envoy");
+        let addr = envoy.addr("gateway").expect("an address");
+        if *sha256 == right {
+            guards(&world, addr, "with the right checksum");
+        } else {
+            nothing_passes(&world, addr, "with a wrong checksum");
+        }
+    }
+}
+
+/// A configuration that says nothing is refused, however it says it.
+#[test]
+fn an_empty_configuration() {
+    let world = World::new();
+    let envoy = discovered(&guarded(&world, |l| l));
+    let addr = envoy.addr("gateway").expect("an address");
+    let empty: [fn(Listener) -> Listener; 5] = [
+        |l| l.plugin_text(""),
+        |l| l.plugin_text(" \n"),
+        |l| l.plugin_text("{}"),
+        |l| l.plugin_text("null"),
+        |l| l.edit_filter(|filter| drop(filter.as_object_mut().expect("an object").remove("configuration"))),
+    ];
+    for (number, shape) in empty.into_iter().enumerate() {
+        let gateway = guarded(&world, shape);
+        assert_eq!(envoy.push_filter(&gateway.filter()).expect("a verdict"), Pushed::Rejected, "{number}");
+        guards(&world, addr, &format!("after {number}"));
+        assert!(Launch::new(gateway.build()).start().is_err(), "{number}: Envoy starts");
+    }
+}
+
+/// A broken first configuration from a file: Envoy is up, and answers 500 until a good one comes.
+#[test]
+fn a_first_configuration_that_is_broken() {
+    let world = World::new();
+    let envoy = discovered(&guarded(&world, |l| l.plugin_text("{}")));
+    let addr = envoy.addr("gateway").expect("an address");
+    for request in [world.ask("ada"), world.create("dora", "invoice"), Request::get("/v2/status")] {
+        assert!(world.fate(addr, &request).refused(500), "{}", request.line());
+    }
+    assert_eq!(envoy.push_filter(&guarded(&world, |l| l).filter()).expect("a verdict"), Pushed::Accepted);
+    let passes = || world.fate(addr, &world.create("dora", "invoice")).passed().then_some(());
+    wait::until("the good configuration", passes).expect("it serves");
+    guards(&world, addr, "with the good one");
+}
+
+/// A file that is read while it is being written: half of it is refused, and what is written in
+/// place, without a move, is not looked at.
+#[test]
+fn files_that_are_not_whole() {
+    let world = World::new();
+    let envoy = discovered(&guarded(&world, |l| l));
+    let addr = envoy.addr("gateway").expect("an address");
+    let text = fs::read(envoy.filter_file()).expect("a file");
+    for length in [0, 1, text.len() / 2, text.len() - 1] {
+        assert_eq!(envoy.push_filter_file(&text[..length]).expect("a verdict"), Pushed::Rejected, "{length}");
+        guards(&world, addr, &format!("after {length} bytes"));
+    }
+    for part in [&text[..text.len() / 2], b"{}", &text] {
+        fs::write(envoy.filter_file(), part).expect("written in place");
+        guards(&world, addr, "written in place");
+    }
+
+    // The module's file, replaced in place by a part of itself: the VMs go on, and the next
+    // configuration that would read it is refused.
+    let whole = module();
+    let (_folder, file) = folder_with(&whole);
+    let with = |skew: &str| {
+        let edit = |plugin: &mut Value| plugin["issuers"][0]["clockSkew"] = skew.into();
+        guarded(&world, |l| l.module(&file).edit_plugin(edit)).filter()
+    };
+    assert_eq!(envoy.push_filter(&with("1s")).expect("a verdict"), Pushed::Accepted);
+    fs::write(&file, &whole[..whole.len() / 2]).expect("written in place");
+    guards(&world, addr, "with half a file");
+    assert_eq!(envoy.push_filter(&with("2s")).expect("a verdict"), Pushed::Rejected);
+    guards(&world, addr, "with half a file");
+    fs::write(&file, &whole).expect("written in place");
+    assert_eq!(envoy.push_filter(&with("3s")).expect("a verdict"), Pushed::Accepted);
+    guards(&world, addr, "with the whole file again");
+}
+
+fn one_grant(process: &str) -> Value {
+    json!({"authorizations": [{
+        "ownerType": "USER", "ownerId": "dora", "resourceType": "PROCESS_DEFINITION", "resourceId": process,
+        "permissionTypes": ["CREATE_PROCESS_INSTANCE"],
+    }]})
+}
+
+/// Two of ours in one VM, one per listener: they share verified tokens, and each goes by its own
+/// policy.
+#[test]
+fn two_listeners_with_different_policies() {
+    let world = World::new();
+    let shape = |l: Listener, name: &str, process: &str| {
+        let listener = world.guarded(l).policy(&one_grant(process)).belt(&[&format!("{name}:allow")]);
+        listener.edit_plugin(|plugin| plugin["name"] = name.into())
+    };
+    let gateway = world.gateway();
+    let gateway = gateway.listener("one", |l| shape(l, "one", "invoice"));
+    let gateway =
+        gateway.listener("two", |l| shape(l, "two", "payroll")).listener("same", |l| shape(l, "one", "invoice"));
+    let envoy = Launch::new(gateway.build()).start().expect("Envoy");
+    let addr = |listener: &str| envoy.addr(listener).expect("an address");
+    for _ in 0..3 {
+        for (listener, may, may_not) in
+            [("one", "invoice", "payroll"), ("two", "payroll", "invoice"), ("same", "invoice", "payroll")]
+        {
+            assert!(world.fate(addr(listener), &world.create("dora", may)).passed(), "{listener}");
+            assert!(world.fate(addr(listener), &world.create("dora", may_not)).refused(403), "{listener}");
+        }
+    }
+}
+
+/// Two of ours in one chain leave one word on the request, that of the last: a belt for the first
+/// lets nothing pass, one for the last only what both allow.
+#[test]
+fn two_plugins_in_one_chain() {
+    let world = World::new();
+    let both = |l: Listener, belt: &str| {
+        let policy = json!({"authorizations": [
+            one_grant("invoice")["authorizations"][0], one_grant("payroll")["authorizations"][0],
+        ]});
+        let second = l.clone();
+        let second = world.guarded(second).policy(&one_grant("payroll"));
+        let second = second.edit_plugin(|plugin| plugin["name"] = "billing".into()).rename_filter("second");
+        world.guarded(l).policy(&policy).belt(&[belt]).edit_manager(|manager| {
+            let filters = manager["http_filters"].as_array_mut().expect("filters");
+            second.edit_manager(|other| filters.insert(1, other["http_filters"][0].clone()));
+        })
+    };
+    let gateway = world.gateway();
+    let gateway = gateway.listener("first", |l| both(l, "orders:allow")).listener("last", |l| both(l, "billing:allow"));
+    let envoy = Launch::new(gateway.build()).start().expect("Envoy");
+    let addr = |listener: &str| envoy.addr(listener).expect("an address");
+    for process in ["invoice", "payroll", "shipping"] {
+        assert!(world.fate(addr("first"), &world.create("dora", process)).refused(403), "{process}");
+        let fate = world.fate(addr("last"), &world.create("dora", process));
+        assert_eq!(fate.passed(), process == "payroll", "{process} {fate:?}");
+        assert!(fate.passed() || fate.refused(403), "{process} {fate:?}");
+    }
+}
+
+/// What other plugins write into shared data and queues cannot reach ours. The SDK declares these
+/// functions; in this copy each of them ends the VM, and nothing ever calls one.
+#[test]
+fn shared_data_is_never_touched() {
+    let world = World::new();
+    let provider = Provider::start().expect("a provider");
+    provider.answer("/certs", Answer::json(&support::ISSUER.jwks()));
+    let module = Copy::new().trapping_at("shared").save();
+    let (ip, port) = (provider.addr().ip().to_string(), provider.addr().port());
+    let remote = json!({"remote": {"uri": "http://idp.test/certs", "cluster": "idp"}});
+    let gateway = guarded(&world, |l| l.module(&module).edit_plugin(|plugin| plugin["issuers"][0]["jwks"] = remote));
+    let idp = cluster("idp", &ip, port);
+    let envoy = Launch::new(with_cluster(gateway, idp).build()).start().expect("Envoy");
+    let addr = envoy.addr("gateway").expect("an address");
+    for _ in 0..3 {
+        guards(&world, addr, "without shared data");
+    }
+    assert_eq!(envoy.stats("vm_reload").expect("stats").values().sum::<u64>(), 0);
+}
