@@ -10,6 +10,11 @@ ENVOY_MATRIX := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/portcullis
 export PORTCULLIS := $(abspath $(OUT))/release/portcullis
 
+# No path of the machine enters the module: two builds of one commit give one checksum.
+CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
+export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(CARGO_FOLDER)/registry/src=crates
+# The Python package that talks to registries.
+ORAS_VERSION := 0.2.43
 # Random calls that are put to the cluster's own engine.
 PAIRS ?= 5000
 
@@ -26,6 +31,9 @@ help:
 	@echo 'make engine-suites the suites of what that engine has said, written anew'
 	@echo 'make test-monitoring   the Prometheus rules, by promtool'
 	@echo 'make test-pushes   1,000 changes of the policy in ten minutes under load (PUSHES=n PUSH_SECONDS=n)'
+	@echo 'make image         the module as an OCI image in target/image, with checksum and SBOM (PUSH=registry/name:tag pushes it)'
+	@echo 'make test-image    a second build, and the image pushed to a registry and pulled back (needs docker-registry)'
+	@echo 'make test-compose  envoy/compose.yaml started, and the calls of envoy/README.md made (needs docker)'
 	@echo 'make shipped       write anew what in envoy/ is made of other files'
 	@echo 'make check   formatting, lints, dependencies (needs cargo-deny)'
 	@echo 'make audit   known vulnerabilities in dependencies (needs cargo-deny and the network)'
@@ -66,9 +74,26 @@ test-monitoring:
 	@command -v promtool >/dev/null || { echo 'promtool is missing: it comes with Prometheus (Debian: apt-get install prometheus)' >&2; exit 2; }
 	promtool check rules envoy/monitoring/prometheus-rules.yaml
 	promtool test rules tests/monitoring/rules.yaml
+
+.PHONY: test-pushes test-image test-compose image
 test-pushes: wasm envoy
 	PUSHES=$(or $(PUSHES),1000) PUSH_SECONDS=$(or $(PUSH_SECONDS),600) \
 		cargo test -p portcullis-e2e --test pushes -- --nocapture
+
+image: wasm $(if $(PUSH),target/oras)
+	@rm -rf target/image
+	@python3 filters/image.py pack '$(MODULE)' target/image
+	@$(if $(PUSH),target/oras/bin/python filters/image.py push target/image '$(PUSH)')
+
+target/oras:
+	@python3 -m venv target/oras && target/oras/bin/pip install --quiet --disable-pip-version-check 'oras==$(ORAS_VERSION)' \
+		|| { rm -rf target/oras; echo 'oras could not be fetched from PyPI' >&2; exit 2; }
+
+test-image: image target/oras
+	target/oras/bin/python tests/image.py
+
+test-compose: wasm
+	sh tests/compose.sh
 
 shipped:
 	UPDATE=1 cargo test -p portcullis-e2e --test shipped the_dynamic
@@ -93,6 +118,7 @@ fuzz: | .rust
 wasm: | .rust
 	@cargo build --release -p portcullis-filter --target wasm32-wasip1
 	@mkdir -p target && cp $(OUT)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
+	@mkdir -p target && install -m 644 $(TARGET)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
 
 cli: | .rust
 	@cargo build --release -p portcullis --features cli
