@@ -130,7 +130,7 @@ def main():
     module = MODULE.read_bytes()
     said = MODULE.with_name("portcullis.wasm.sha256").read_text()
     assert said == f"{sha256(module)}  portcullis.wasm\n", said
-    for trace in (str(ROOT), os.path.expanduser("~")):
+    for trace in (f"{ROOT}/", os.path.expanduser("~/")):
         assert trace.encode() not in module, f"the module names {trace}"
     version = json.loads((ROOT / "target" / "image" / "index.json").read_text())["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"]
     with tempfile.TemporaryDirectory() as folder:

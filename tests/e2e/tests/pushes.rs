@@ -27,6 +27,11 @@ const WIDTH: usize = 4;
 const BROKEN: usize = 20;
 /// The push whose memory the last one's is compared with.
 const SETTLED: usize = 50;
+/// So many policies are kept alive at once before that, by so many requests each that do not end.
+/// The size of a VM tells the most that was ever alive, and how many overlap otherwise hangs on how
+/// busy the machine is; what comes after must not need more.
+const OVERLAPPING: usize = 10;
+const UNENDED: usize = 6;
 
 fn policy(number: usize) -> Value {
     let grant = |process: usize| {
@@ -105,7 +110,7 @@ fn pushes_under_load() {
     passes(0);
 
     let (begun, stop, counts) = (AtomicUsize::new(0), AtomicBool::new(false), Counts::default());
-    let (mut sizes, mut refused) = (Vec::new(), 0);
+    let (mut sizes, mut unended, mut refused) = (Vec::new(), Vec::new(), 0);
     thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
             .map(|caller| {
@@ -130,6 +135,17 @@ fn pushes_under_load() {
             begun.store(push, Ordering::SeqCst);
             let accepted = envoy.push_filter(&with(&policy(push)).filter()).expect("a verdict");
             assert_eq!(accepted, Pushed::Accepted, "push {push}");
+            if push <= OVERLAPPING.min(pushes) {
+                unended.extend((0..UNENDED).map(|_| {
+                    let request = world.chunked("dora", CREATE.0);
+                    let mut exchange = Exchange::open(to, &request).expect("a connection");
+                    exchange.chunk("{");
+                    exchange
+                }));
+            }
+            if push == SETTLED.min(pushes) {
+                unended.drain(..).for_each(Exchange::close);
+            }
             sizes.push(memory(&envoy));
         }
         stop.store(true, Ordering::SeqCst);
