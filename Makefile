@@ -117,8 +117,7 @@ fuzz: | .rust
 
 wasm: | .rust
 	@cargo build --release -p portcullis-filter --target wasm32-wasip1
-	@mkdir -p target && cp $(OUT)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
-	@mkdir -p target && install -m 644 $(TARGET)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
+	@mkdir -p target && install -m 644 $(OUT)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
 
 cli: | .rust
 	@cargo build --release -p portcullis --features cli
