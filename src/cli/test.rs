@@ -3,7 +3,7 @@
 use super::args::TestArguments;
 use super::{End, Failure};
 use crate::suite::{self, Suite, Verdict};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::Write;
 
 pub fn run(arguments: &TestArguments, out: &mut impl Write) -> Result<End, Failure> {
@@ -18,7 +18,7 @@ pub fn run(arguments: &TestArguments, out: &mut impl Write) -> Result<End, Failu
             let count = if verdict.pass { &mut passed } else { &mut failed };
             *count = count.saturating_add(1);
             if arguments.json {
-                writeln!(out, "{}", line(suite, &verdict))?;
+                writeln!(out, "{}", verdict.line(suite))?;
             } else if !verdict.pass {
                 print(suite, &verdict, out)?;
             }
@@ -28,16 +28,6 @@ pub fn run(arguments: &TestArguments, out: &mut impl Write) -> Result<End, Failu
         writeln!(out, "{passed} passed, {failed} failed")?;
     }
     Ok(if failed == 0 { End::Yes } else { End::No })
-}
-
-fn line(suite: &Suite, verdict: &Verdict<'_>) -> Value {
-    json!({
-        "suite": suite.name,
-        "name": verdict.case.name,
-        "pass": verdict.pass,
-        "expected": verdict.case.expect,
-        "actual": verdict.actual,
-    })
 }
 
 fn print(suite: &Suite, verdict: &Verdict<'_>, out: &mut impl Write) -> Result<(), Failure> {

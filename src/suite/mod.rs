@@ -12,7 +12,7 @@ mod run;
 pub use case::{BodySource, Caller, Case, CaseRequest};
 #[cfg(feature = "cli")]
 pub(crate) use read::instant;
-pub use read::{PLACEHOLDER_JWK, SuiteError, configuration, configuration_of, document, read};
+pub use read::{PLACEHOLDER_JWK, SuiteError, configuration, configuration_of, document, read, read_with};
 pub use run::{Verdict, decide, includes, run};
 
 use crate::authn::UnixSeconds;

@@ -35,7 +35,14 @@ fn error(place: impl fmt::Display, reason: impl fmt::Display) -> SuiteError {
 /// # Errors
 /// It cannot be read, or is neither.
 pub fn document(path: &Path) -> Result<Value, SuiteError> {
-    let bytes = std::fs::read(path).map_err(|e| error(path.display(), e))?;
+    document_with(path, &mut |path| std::fs::read(path))
+}
+
+fn document_with<E: fmt::Display>(
+    path: &Path,
+    load: &mut impl FnMut(&Path) -> Result<Vec<u8>, E>,
+) -> Result<Value, SuiteError> {
+    let bytes = load(path).map_err(|e| error(path.display(), e))?;
     if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return json::parse(&bytes).map_err(|e| error(path.display(), e));
     }
@@ -84,13 +91,27 @@ pub fn configuration_of(given: Value, policy: Option<Value>) -> Result<Value, Su
 /// # Errors
 /// Something in it is not as it should be; the message says where.
 pub fn read(path: &Path) -> Result<Suite, SuiteError> {
+    read_with(path, |path| std::fs::read(path))
+}
+
+/// Reads a suite where files come by other ways: `load` gives the bytes of the suite, and of its
+/// policy.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with<E: fmt::Display>(
+    path: &Path,
+    mut load: impl FnMut(&Path) -> Result<Vec<u8>, E>,
+) -> Result<Suite, SuiteError> {
     let place = path.display();
-    let Value::Object(mut file) = document(path)? else {
+    let Value::Object(mut file) = document_with(path, &mut load)? else {
         return Err(error(place, "a suite is an object"));
     };
     let policy = match file.remove("policy") {
         None => None,
-        Some(Value::String(name)) => Some(document(&path.parent().unwrap_or(Path::new("")).join(name))?),
+        Some(Value::String(name)) => {
+            Some(document_with(&path.parent().unwrap_or(Path::new("")).join(name), &mut load)?)
+        }
         Some(policy) => Some(policy),
     };
     let given = match file.remove("config") {

@@ -9,7 +9,7 @@ use crate::decision::Decision;
 use crate::judge::{BodyStep, Memory, Step, Surroundings};
 use crate::reason::Reason;
 use crate::request::Request;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::rc::Rc;
 
 /// A case and what came of it.
@@ -21,6 +21,20 @@ pub struct Verdict<'a> {
     pub actual: Value,
     /// Whether it has all that was expected.
     pub pass: bool,
+}
+
+impl Verdict<'_> {
+    /// What `portcullis test --json` prints of it.
+    #[must_use]
+    pub fn line(&self, suite: &Suite) -> Value {
+        json!({
+            "suite": suite.name,
+            "name": self.case.name,
+            "pass": self.pass,
+            "expected": self.case.expect,
+            "actual": self.actual,
+        })
+    }
 }
 
 /// Runs all cases, in their order.
