@@ -18,16 +18,18 @@ ORAS_VERSION := 0.2.43
 # Random calls that are put to the cluster's own engine.
 PAIRS ?= 5000
 
-.PHONY: help demo up test test-matrix test-engine test-cluster engine-suites test-monitoring shipped check audit bench wasm cli envoy fmt clean
+.PHONY: help demo up test test-matrix test-engine test-cluster engine-suites test-monitoring shipped check audit bench wasm cli envoy fmt clean test-reference rules-off
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    a dozen calls through a real Envoy, and what became of them (POLICY=file for your own policy)'
 	@echo 'make up      the same Envoy left running, with curl lines to try (PORT=n for a fixed port)'
-	@echo 'make test    every test: engine, command line, real Envoy'
+	@echo 'make test    every test: engine, command line, WebAssembly in node, real Envoy'
 	@echo 'make test-matrix   the corpus and the shipped configurations in each Envoy of $(ENVOY_MATRIX)'
 	@echo 'make test-engine   random policies and calls, put to Camunda'"'"'s own engine and to ours (PAIRS=n SEED=n; JDK 21, Maven)'
 	@echo 'make test-cluster  Camunda 8.6, Keycloak, Envoy, and Camunda'"'"'s own clients through it (JDK 21, Maven, Node.js 20)'
+	@echo 'make test-reference  a million random policies and requests, put to the engine and to the reference evaluator (PAIRS=n SEED=n)'
+	@echo 'make rules-off      each rule of the engine switched off in turn: a case must fail (half an hour on two cores)'
 	@echo 'make engine-suites the suites of what that engine has said, written anew'
 	@echo 'make test-monitoring   the Prometheus rules, by promtool'
 	@echo 'make test-pushes   1,000 changes of the policy in ten minutes under load (PUSHES=n PUSH_SECONDS=n)'
@@ -49,7 +51,7 @@ demo: wasm cli envoy
 up: wasm cli envoy
 	@cargo run --quiet -p portcullis-e2e --bin demo -- --up $(if $(POLICY),--policy '$(POLICY)') $(if $(PORT),--port '$(PORT)')
 
-test: wasm cli envoy
+test: wasm cli envoy .node
 	cargo test -p portcullis --features cli
 	cargo test -p portcullis-reference -p portcullis-workflow-engine
 	cargo test -p portcullis-e2e
@@ -66,6 +68,12 @@ test-engine:
 
 test-cluster: wasm envoy
 	cargo run --quiet -p portcullis-cluster
+test-reference: PAIRS = 1000000
+test-reference:
+	cargo run --release --quiet -p portcullis-reference -- --pairs $(PAIRS) $(if $(SEED),--seed $(SEED))
+
+rules-off:
+	python3 tests/rules-off/run.py
 
 engine-suites:
 	cargo run --quiet -p portcullis-workflow-engine -- suites
@@ -131,6 +139,18 @@ fmt:
 clean:
 	cargo clean
 	rm -rf target
+
+# The corpus also runs in node: what runs it there, in the version that tests/corpus is built with.
+WASM_BINDGEN := $(shell sed -n 's/^wasm-bindgen = "=\(.*\)"/\1/p' tests/corpus/Cargo.toml)
+export PATH := $(CURDIR)/target/wasm-bindgen/bin:$(PATH)
+.PHONY: .node
+.node: | .rust
+	@command -v node >/dev/null || { echo 'node is missing: install Node.js 20 or newer, https://nodejs.org' >&2; exit 2; }
+	@[ -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ] \
+		|| { echo "the Rust target is missing: rustup target add wasm32-unknown-unknown" >&2; exit 2; }
+	@[ "$$(wasm-bindgen --version 2>/dev/null)" = 'wasm-bindgen $(WASM_BINDGEN)' ] \
+		|| cargo install --locked --quiet --root target/wasm-bindgen 'wasm-bindgen-cli@$(WASM_BINDGEN)' \
+		|| { echo 'wasm-bindgen-test-runner is missing: cargo install --locked wasm-bindgen-cli@$(WASM_BINDGEN)' >&2; exit 2; }
 
 # One clear line where Rust or its wasm target is missing.
 .PHONY: .rust

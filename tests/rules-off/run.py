@@ -2,8 +2,10 @@
 """Switches off each rule of the engine in turn; something in the tests must then fail.
 
 `rules.toml` lists the rules: which text of which file holds it, and what stands there when it is
-switched off. The tree is copied, and only the copy is changed. For each rule the command line is
-built again and runs all suites; where a rule names a test as well (`by`), that test runs too.
+switched off. The tree is copied, and only the copies are changed, one for each of the `--jobs`. For
+each rule the engine is built again and decides the corpus (tests/corpus) until a case fails; where
+none does and the rule names a test (`by`), that test runs. On two idle cores the first build takes
+two minutes, then all rules about twenty.
 
 Exit status: 0 every rule is held, 1 some rule is not, 2 the list is stale (a text is not there, or
 does not build without its rule) or it could not run.
@@ -11,20 +13,21 @@ does not build without its rule) or it could not run.
 
 import argparse
 import fcntl
-import json
 import os
+import queue
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LIST = HERE / "rules.toml"
-SUITES = "tests/suites"
 # Seconds that one run of the suites or of a test may take.
 LIMIT = 300
 
@@ -118,17 +121,14 @@ class Tree:
             errors = re.findall(r"^error.*(?:\n\s*-->.*)?", done.stderr, re.MULTILINE)
             raise Stale("it does not build: " + re.sub(r"\s+", " ", (errors or [done.stderr[-300:]])[0]))
 
-    def suites(self):
-        """How many cases there are, and those that fail."""
-        self.build(["build", *ENGINE, "--bin", "portcullis"])
-        files = sorted(p for p in (self.root / SUITES).rglob("*.yaml") if p.parent.name != "policies")
-        names = [str(p.relative_to(self.root)) for p in files]
-        done = self.run([str(self.target / "debug/portcullis"), "test", "--json", *names])
-        if done.returncode not in (0, 1):
-            raise Stale(f"the suites could not run ({done.returncode}): {done.stderr.strip()[-300:]}")
-        cases = [json.loads(line) for line in done.stdout.splitlines()]
-        short = lambda case: f"{case['suite'].removeprefix(SUITES + '/')}: {case['name']}"
-        return len(cases), [short(case) for case in cases if not case["pass"]]
+    def corpus(self):
+        """Nothing and how many cases there are, or the first that fails."""
+        self.build(["build", "-p", "portcullis-corpus"])
+        done = self.run([str(self.target / "debug/portcullis-corpus"), "--first"])
+        lines = done.stdout.splitlines()
+        if done.returncode not in (0, 1) or not lines:
+            raise Stale(f"the corpus could not run ({done.returncode}): {done.stderr.strip()[-300:]}")
+        return ([], lines[-1]) if done.returncode == 0 else (lines[-1:], None)
 
     def test(self, by):
         """How many tests there are, and those that fail."""
@@ -162,10 +162,9 @@ def read_list(only):
 
 def check_unmodified(tree, rules):
     """With every rule on, everything passes, or nothing could be said of what fails without one."""
-    count, failed = tree.suites()
+    failed, counted = tree.corpus()
     if failed:
-        raise Stale(f"{len(failed)} of {count} cases fail with every rule on, the first: {failed[0]}")
-    counted = f"{count} cases"
+        raise Stale(f"a case fails with every rule on: {failed[0]}")
     for by in dict.fromkeys(rule.by for rule in rules if rule.by):
         tests, failed = tree.test(by)
         if failed or not tests:
@@ -173,22 +172,38 @@ def check_unmodified(tree, rules):
     return counted
 
 
-def try_without(tree, rule):
+def try_without(trees, rule):
     """What fails without the rule."""
-    changed = rule.switched_off(ROOT)
+    changed, tree = rule.switched_off(ROOT), trees.get()
     try:
         for file, text in changed.items():
             write(tree.root / file, text.encode())
-        failed = tree.suites()[1]
+        failed = tree.corpus()[0]
         if not failed and rule.by:
             failed = tree.test(rule.by)[1]
         return failed
     finally:
         for file in changed:
             write(tree.root / file, (ROOT / file).read_bytes())
+        trees.put(tree)
 
 
-def run(rules, work):
+def copies(work, jobs, rules):
+    """A tree for each job, warm: with what all builds share."""
+    trees = [Tree(work / str(number)) for number in range(jobs)]
+    for tree in trees:
+        tree.copy()
+    print(f"{check_unmodified(trees[0], rules)} pass with every rule on", flush=True)
+    for tree in trees[1:]:
+        if not tree.target.is_dir():
+            shutil.copytree(trees[0].target, tree.target, symlinks=True)
+    shared = queue.SimpleQueue()
+    for tree in trees:
+        shared.put(tree)
+    return shared
+
+
+def run(rules, work, jobs):
     work.mkdir(parents=True, exist_ok=True)
     lock = open(work / "lock", "w")
     try:
@@ -203,25 +218,25 @@ def run(rules, work):
             stale.append(str(error))
     if stale:
         raise Stale("\n".join(stale))
-    tree, started = Tree(work), time.monotonic()
-    tree.copy()
-    print(f"{check_unmodified(tree, rules)} pass with every rule on ({time.monotonic() - started:.0f} s)", flush=True)
-
+    started = time.monotonic()
+    trees = copies(work, jobs, rules)
     width = max(len(rule.id) for rule in rules)
     not_held, unclear = [], []
-    for rule in rules:
-        try:
-            failed = try_without(tree, rule)
-        except Stale as error:
-            unclear.append(rule.id)
-            print(f"STALE     {rule.id:{width}}  {error}", flush=True)
-            continue
-        if failed:
-            more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-            print(f"held      {rule.id:{width}}  {failed[0]}{more}", flush=True)
-        else:
-            not_held.append(rule.id)
-            print(f"NOT HELD  {rule.id:{width}}  nothing fails without it", flush=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        tries = {pool.submit(try_without, trees, rule): rule.id for rule in rules}
+        for done in as_completed(tries):
+            rule = tries[done]
+            try:
+                failed = done.result()
+            except Stale as error:
+                unclear.append(rule)
+                print(f"STALE     {rule:{width}}  {error}", flush=True)
+                continue
+            if failed:
+                print(f"held      {rule:{width}}  {failed[0]}", flush=True)
+            else:
+                not_held.append(rule)
+                print(f"NOT HELD  {rule:{width}}  nothing fails without it", flush=True)
     took = f"{time.monotonic() - started:.0f} s"
     if not not_held and not unclear:
         print(f"{len(rules)} rules, all held ({took})")
@@ -238,6 +253,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="ID", action="append", default=[], help="this rule only; may be repeated")
     parser.add_argument("--list", action="store_true", help="print the rules and end")
+    parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count() or 1, help="rules at a time (default: %(default)s)")
     parser.add_argument(
         "--work", metavar="DIR", type=Path, default=Path(default),
         help="where the copy and its target folder are kept (PORTCULLIS_RULES_OFF; default: %(default)s)",
@@ -249,7 +265,7 @@ def main():
             for rule in rules:
                 print(f"{rule.id}: {rule.rule} [{rule.source}]")
             return 0
-        return run(rules, arguments.work.resolve())
+        return run(rules, arguments.work.resolve(), max(arguments.jobs, 1))
     except (Stale, OSError, subprocess.CalledProcessError, tomllib.TOMLDecodeError) as error:
         print(f"rules-off: {error}", file=sys.stderr)
         return 2

@@ -1,12 +1,12 @@
-//! The decision corpus, three ways: by the engine, by the command line, by a real Envoy with the
-//! real module. They agree, case by case.
+//! The decision corpus, four ways: by the engine, by the command line, by the engine as WebAssembly
+//! in node, by a real Envoy with the real module. They agree, case by case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Mutex;
-use std::thread;
 use std::time::Instant;
+use std::{fs, thread};
 
 use portcullis::authn::UnixSeconds;
 use portcullis::config::Gate;
@@ -21,7 +21,7 @@ use portcullis_e2e::envoy::{Envoy, Launch};
 use portcullis_e2e::gateway::Gateway;
 use portcullis_e2e::suites::{self, Callers, Trust};
 use portcullis_e2e::upstream::{Recorded, Upstream};
-use portcullis_e2e::{tokens, wait};
+use portcullis_e2e::{tokens, wait, workspace};
 use serde_json::{Value, json};
 
 fn corpus() -> Vec<Suite> {
@@ -70,29 +70,69 @@ fn the_engine_decides_as_expected() {
     findings.check();
 }
 
-#[test]
-fn the_command_line_says_what_the_engine_says() {
-    let files = suites::files().expect("the corpus");
-    let output = Command::new(command_line()).args(["test", "--json"]).args(&files).output().expect("it runs");
-    let text = String::from_utf8(output.stdout).expect("text");
+/// Whether others have said of each case what the engine says: their lines are those that
+/// `portcullis test --json` prints.
+fn same_lines(text: &str, now: UnixSeconds) -> Findings {
     let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    let (mut all_pass, mut findings) = (true, Findings::default());
+    let mut findings = Findings::default();
     for suite in corpus() {
-        for Verdict { case, actual, pass } in natively(&suite) {
-            all_pass &= pass;
+        for verdict in suite::run(&suite, now) {
+            let Verdict { case, actual, pass } = &verdict;
             let expected = json!({
                 "suite": suite.name, "name": case.name, "pass": pass, "expected": case.expect, "actual": actual,
             });
             let line = lines.next();
             if line.as_ref() != Some(&expected) {
-                findings.add(&suite, &case.name, &format!("\n  engine  {expected}\n  command {line:?}"));
+                findings.add(&suite, &case.name, &format!("\n  engine {expected}\n  other  {line:?}"));
             }
         }
     }
-    assert_eq!(lines.next(), None);
+    findings.0.extend(lines.next().map(|line| format!("there are more lines than cases: {line}")));
+    findings
+}
+
+#[test]
+fn the_command_line_says_what_the_engine_says() {
+    let files = suites::files().expect("the corpus");
+    let output = Command::new(command_line()).args(["test", "--json"]).args(&files).output().expect("it runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    same_lines(&text, now()).check();
+    let failed = text.lines().any(|line| line.contains("\"pass\":false"));
     let status = output.status.code();
-    assert_eq!(status, Some(i32::from(!all_pass)), "{}", String::from_utf8_lossy(&output.stderr));
-    findings.check();
+    assert_eq!(status, Some(i32::from(failed)), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_engine_as_webassembly_in_node_says_what_the_engine_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (verdicts, now) = (folder.path().join("verdicts"), now());
+    let output = Command::new(env!("CARGO"))
+        .args(["test", "--quiet", "--package", "portcullis-corpus", "--target", "wasm32-unknown-unknown"])
+        .current_dir(workspace())
+        .env("PORTCULLIS_VERDICTS", &verdicts)
+        .env("PORTCULLIS_NOW", now.to_string())
+        .output()
+        .expect("cargo runs");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    let text = fs::read_to_string(verdicts).unwrap_or_else(|error| panic!("no verdicts: {error}\n{said}"));
+    same_lines(&text, now).check();
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn one_case_that_differs_is_found() {
+    let lines: Vec<String> = corpus()
+        .iter()
+        .flat_map(|suite| natively(suite).map(|verdict| verdict.line(suite).to_string()).collect::<Vec<_>>())
+        .collect();
+    let findings = |lines: &[String]| same_lines(&lines.join("\n"), now()).0.len();
+    assert_eq!(findings(&lines), 0);
+    let mut other = lines.clone();
+    let middle = lines.len() / 2;
+    other[middle] = other[middle].replacen("\"reason\":\"", "\"reason\":\"x", 1);
+    assert_eq!(findings(&other), 1);
+    assert_eq!(findings(&lines[..lines.len() - 1]), 1);
+    assert_eq!(findings(&[&lines[..], &lines[..1]].concat()), 1);
 }
 
 #[test]

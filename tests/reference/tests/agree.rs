@@ -1,6 +1,6 @@
 //! The engine and the reference agree on random policies and requests.
 //!
-//! A longer run: `cargo run --release -p portcullis-reference -- --pairs 1000000`.
+//! A longer run, of a million: `make test-reference`.
 
 use portcullis_reference::compare::Answer;
 use portcullis_reference::run::{REQUESTS, run};
