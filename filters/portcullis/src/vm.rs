@@ -16,6 +16,8 @@ const BUDGET: usize = 64 * 1024 * 1024;
 
 /// How many requests may be parked at once.
 const MAX_PARKED: usize = 1_024;
+/// How many of them may wait for keys: tokens with made-up key ids must leave room for bodies.
+const MAX_WAITING_FOR_KEYS: usize = 768;
 
 /// What is known of one `issuers` section.
 pub type SharedMemory = Rc<RefCell<Memory>>;
@@ -37,7 +39,8 @@ thread_local! {
     static ALIVE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What is known of a plan's issuers: a new policy with the same issuers finds it again.
+/// What is known of a plan's issuers: a new policy with the same issuers finds it again; where the
+/// issuers have changed, those that stay keep their fetched keys.
 pub fn memory(plan: &Plan) -> SharedMemory {
     MEMORIES.with(|all| {
         let mut all = all.borrow_mut();
@@ -45,7 +48,13 @@ pub fn memory(plan: &Plan) -> SharedMemory {
         if let Some(memory) = all.get(&plan.issuers_digest).and_then(Weak::upgrade) {
             return memory;
         }
-        let memory = Rc::new(RefCell::new(Memory::new(&plan.issuers)));
+        let mut memory = Memory::new(&plan.issuers);
+        for other in all.values().filter_map(Weak::upgrade) {
+            if let Ok(other) = other.try_borrow() {
+                memory.keys.adopt(&other.keys);
+            }
+        }
+        let memory = Rc::new(RefCell::new(memory));
         all.insert(plan.issuers_digest, Rc::downgrade(&memory));
         memory
     })
@@ -77,7 +86,9 @@ pub enum Wait {
 pub fn park(context: u32, parked: Parked) -> bool {
     PARKED.with(|all| {
         let mut all = all.borrow_mut();
-        let room = all.len() < MAX_PARKED;
+        let for_keys = |parked: &Parked| parked.wait == Wait::Keys;
+        let room = all.len() < MAX_PARKED
+            && !(for_keys(&parked) && all.values().filter(|p| for_keys(p)).count() >= MAX_WAITING_FOR_KEYS);
         if room {
             all.insert(context, parked);
         }

@@ -155,6 +155,25 @@ impl KeyStore {
         Self(issuers.iter().map(|issuer| state(issuer.remote.clone())).collect())
     }
 
+    /// Takes over what another store has fetched from the very same place, where it is newer: a
+    /// change of one issuer must not cost the others their keys.
+    pub fn adopt(&mut self, other: &Self) {
+        let place = |state: &State| state.remote.as_ref().map(|remote| (remote.cluster.clone(), remote.start.clone()));
+        for state in &mut self.0 {
+            let here = place(state);
+            let same = other.0.iter().find(|o| here.is_some() && o.fetched > state.fetched && place(o) == here);
+            let Some(same) = same else { continue };
+            state.document.clone_from(&same.document);
+            state.keys = same.keys.clone();
+            state.fetched = same.fetched;
+            state.last = same.last;
+            state.next = same.next;
+            // As if its own first fetch had brought them.
+            state.begun = 1;
+            state.brought = 1;
+        }
+    }
+
     /// How the keys of an issuer stand now.
     #[must_use]
     pub fn standing(&self, issuer: usize, now: UnixSeconds) -> Standing<'_> {
@@ -377,6 +396,28 @@ mod tests {
             Received::Failed("the answer is too long")
         );
         assert!(!is_good(&store, 3_601));
+    }
+
+    #[test]
+    fn keys_are_adopted_from_the_same_place_alone_with_their_age() {
+        let mut old = plain();
+        old.due(1_000);
+        old.receive(0, Some((200, KEYS.as_bytes())), 1_000, 0);
+        let mut same = plain();
+        same.adopt(&old);
+        assert!(is_good(&same, 1_000 + 3_600));
+        assert!(!is_good(&same, 1_000 + 3_601), "they are no younger than they were");
+        assert_eq!(same.due(1_299), [], "nor are they fetched sooner");
+        assert_eq!(same.due(1_300).len(), 1);
+        let mut other = store(Start::Keys(Uri::parse("https://idp.example/others").unwrap()));
+        other.adopt(&old);
+        assert!(!is_good(&other, 1_000));
+        // What has been fetched here since is not given up for something older.
+        let mut newer = plain();
+        newer.due(2_000);
+        newer.receive(0, Some((200, KEYS.as_bytes())), 2_000, 0);
+        newer.adopt(&old);
+        assert!(is_good(&newer, 2_000 + 3_600));
     }
 
     #[test]

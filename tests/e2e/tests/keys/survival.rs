@@ -11,7 +11,7 @@ use portcullis_e2e::tokens;
 use portcullis_e2e::wait;
 use serde_json::{Value, json};
 
-use crate::site::{Sketch, guarded, issuer, outcome, policy, provider, remote, token};
+use crate::site::{Sketch, VMS, guarded, issuer, outcome, policy, provider, remote, token};
 
 const NAME: &str = "https://idp.test";
 
@@ -107,6 +107,27 @@ fn a_new_policy_in_the_middle_of_a_fetch_does_not_lose_the_keys() {
     assert!(!exchange.answered_within(Duration::from_millis(20)));
     provider.release();
     assert_eq!(exchange.response().expect("an answer").status, 200);
+    site.assert_unharmed();
+}
+
+#[test]
+fn an_issuer_keeps_its_keys_when_another_changes() {
+    let [stays, comes] = ["stays", "comes"].map(Key::new);
+    let provider = provider("/stays", &[&stays]);
+    let [first, second] = ["https://stays.test", "https://comes.test"];
+    let before = [remote(first, "/stays", Value::Null)];
+    let inline = json!({"inline": {"keys": [comes.jwk()]}});
+    let after = [issuer(second, inline), remote(first, "/stays", json!({"refresh": "10m"}))];
+    let sketch = Sketch::new().cluster("idp", provider.addr());
+    let push = sketch.gateway.clone().listener("orders", |l| guarded(l, "orders", &after)).listeners();
+    let site = sketch.plugin("orders", &before).launch(|launch| launch.dynamic_listeners().drain_time(1));
+    site.await_keys("orders", 1);
+    drop(provider);
+    assert_eq!(site.envoy.push_listeners(&push).expect("a verdict"), Pushed::Accepted);
+    wait::until("the new issuer", || (site.get("orders", &token(&comes, second)).status == 200).then_some(()))
+        .expect("the new configuration");
+    site.serves("an issuer that has not changed", "orders", &token(&stays, first));
+    assert_eq!(site.fetched("orders"), (VMS as u64, 0), "nothing has been fetched again");
     site.assert_unharmed();
 }
 
