@@ -2,11 +2,12 @@
 //! in node, by a real Envoy with the real module. They agree, case by case.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Instant;
-use std::{fs, thread};
+use std::{env, fs, thread};
 
 use portcullis::authn::UnixSeconds;
 use portcullis::config::Gate;
@@ -107,8 +108,9 @@ fn the_engine_as_webassembly_in_node_says_what_the_engine_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let (verdicts, now) = (folder.path().join("verdicts"), now());
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--quiet", "--package", "portcullis-corpus", "--target", "wasm32-unknown-unknown"])
+        .args(["test", "--package", "portcullis-corpus", "--test", "node", "--target", "wasm32-unknown-unknown"])
         .current_dir(workspace())
+        .env("PATH", path_with_the_runner())
         .env("PORTCULLIS_VERDICTS", &verdicts)
         .env("PORTCULLIS_NOW", now.to_string())
         .output()
@@ -117,6 +119,13 @@ fn the_engine_as_webassembly_in_node_says_what_the_engine_says() {
     let text = fs::read_to_string(verdicts).unwrap_or_else(|error| panic!("no verdicts: {error}\n{said}"));
     same_lines(&text, now).check();
     assert!(output.status.success(), "{said}");
+}
+
+/// The search path, with the place where `make test` leaves the runner of such tests.
+fn path_with_the_runner() -> OsString {
+    let mut folders = vec![workspace().join("target/wasm-bindgen/bin")];
+    folders.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
+    env::join_paths(folders).expect("a search path")
 }
 
 #[test]
