@@ -61,6 +61,11 @@ class Rule:
         if self.by and self.by.split()[0] not in TESTS:
             raise Stale(f"{self.id}: by: there is no {self.by.split()[0]}; known: {', '.join(TESTS)}")
 
+    def prepare(self, root):
+        """Reads what the rule is switched off in, so that the tree may change during a long run."""
+        self.changed = self.switched_off(root)
+        self.whole = {file: (root / file).read_bytes() for file in self.changed}
+
     def switched_off(self, root):
         """The changed files: path -> text without the rule."""
         texts = {}
@@ -174,17 +179,17 @@ def check_unmodified(tree, rules):
 
 def try_without(trees, rule):
     """What fails without the rule."""
-    changed, tree = rule.switched_off(ROOT), trees.get()
+    tree = trees.get()
     try:
-        for file, text in changed.items():
+        for file, text in rule.changed.items():
             write(tree.root / file, text.encode())
         failed = tree.corpus()[0]
         if not failed and rule.by:
             failed = tree.test(rule.by)[1]
         return failed
     finally:
-        for file in changed:
-            write(tree.root / file, (ROOT / file).read_bytes())
+        for file, text in rule.whole.items():
+            write(tree.root / file, text)
         trees.put(tree)
 
 
@@ -213,7 +218,7 @@ def run(rules, work, jobs):
     stale = []
     for rule in rules:
         try:
-            rule.switched_off(ROOT)
+            rule.prepare(ROOT)
         except Stale as error:
             stale.append(str(error))
     if stale:
