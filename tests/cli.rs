@@ -142,7 +142,7 @@ fn what_cannot_run_ends_with_2_and_one_clear_line() {
     let twice = file("twice.yaml", "roles: []\nroles: []\n");
     for (arguments, part) in [
         (vec!["explain", "--policy", "no-such-file", "GET", "/"], "no-such-file"),
-        (vec!["explain", "--policy", typo.to_str().unwrap(), "GET", "/"], "policy.authorisations: unknown field"),
+        (vec!["explain", "--policy", typo.to_str().unwrap(), "GET", "/"], "typo.yaml: authorisations: unknown field"),
         (vec!["explain", "--policy", twice.to_str().unwrap(), "GET", "/"], "roles"),
         (vec!["explain", "--policy", policy, "--claims", "[]", "GET", "/"], "--claims: not a JSON object"),
         (vec!["explain", "--policy", policy, "--group", "g", "GET", "/"], "--group needs --user or --client"),
