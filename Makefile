@@ -125,7 +125,9 @@ fuzz: | .rust
 
 wasm: | .rust
 	@cargo build --release -p portcullis-filter --target wasm32-wasip1
-	@mkdir -p target && install -m 644 $(OUT)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
+	@mkdir -p target
+	@cargo run --quiet -p portcullis-pack -- $(OUT)/wasm32-wasip1/release/portcullis_filter.wasm $(MODULE)
+	@chmod 644 $(MODULE)
 
 cli: | .rust
 	@cargo build --release -p portcullis --features cli

@@ -4,13 +4,14 @@
 //! not expect; a panic ends the VM, and with it every request of the worker.
 #![allow(unsafe_code)]
 
-use std::ptr::null_mut;
+use crate::memory::{self, bytes};
+use crate::pairs::{Pairs, serialise};
 
 /// The proxy refused a call; its status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HostError(pub u32);
 
-type Result<T> = std::result::Result<T, HostError>;
+pub type Result<T> = std::result::Result<T, HostError>;
 
 /// How severe a log line is.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ const REQUEST_BODY: u32 = 0;
 const CALL_RESPONSE_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const REQUEST: u32 = 0;
+/// The status of a call about a context that is not there.
+pub const BAD_ARGUMENT: u32 = 2;
 const NOT_FOUND: u32 = 1;
 
 #[link(wasm_import_module = "env")]
@@ -81,20 +84,8 @@ unsafe extern "C" {
     fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
 }
 
-const fn ok(status: u32) -> Result<()> {
+pub const fn ok(status: u32) -> Result<()> {
     if status == 0 { Ok(()) } else { Err(HostError(status)) }
-}
-
-/// Runs a call that returns bytes. The proxy asks the module for memory (the crate's
-/// `proxy_on_memory_allocate`, a `Vec` of exactly this capacity) and leaves it to us.
-fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>> {
-    let (mut data, mut size) = (null_mut(), 0);
-    ok(call(&raw mut data, &raw mut size))?;
-    if data.is_null() {
-        return Ok(Vec::new());
-    }
-    // SAFETY: see above; `data` was allocated by `Vec::with_capacity(size)` in this module.
-    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
 /// Writes a log line. There is nothing to be done where that fails.
@@ -150,7 +141,7 @@ pub fn call_response_body(length: usize) -> Result<Vec<u8>> {
 pub fn call_response_status() -> Option<u16> {
     // SAFETY: the pointers are to locals of `bytes`.
     let pairs = bytes(|data, size| unsafe { proxy_get_header_map_pairs(CALL_RESPONSE_HEADERS, data, size) }).ok()?;
-    let pairs = Pairs(pairs);
+    let pairs = Pairs::new(pairs.into());
     let pairs = pairs.read().ok()?;
     let (_, status) = pairs.iter().find(|(name, _)| *name == b":status")?;
     std::str::from_utf8(status).ok()?.parse().ok()
@@ -158,40 +149,8 @@ pub fn call_response_status() -> Option<u16> {
 
 /// All request headers in one call, as the proxy serialises them.
 pub fn request_headers() -> Result<Pairs> {
-    // SAFETY: the pointers are to locals of `bytes`.
-    bytes(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) }).map(Pairs)
-}
-
-/// Serialised pairs: a count, the lengths of each name and value, then names and values, each with
-/// a NUL after it. Numbers are little-endian.
-pub struct Pairs(Vec<u8>);
-
-impl Pairs {
-    /// Names and values; an error where the bytes are not what they should be.
-    pub fn read(&self) -> Result<Vec<(&[u8], &[u8])>> {
-        self.split().ok_or(HostError(u32::MAX))
-    }
-
-    fn split(&self) -> Option<Vec<(&[u8], &[u8])>> {
-        let (count, rest) = number(&self.0)?;
-        let (mut lengths, mut texts) = rest.split_at_checked(count.checked_mul(8)?)?;
-        let mut pairs = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (name_length, after) = number(lengths)?;
-            let (value_length, after) = number(after)?;
-            lengths = after;
-            let (name, after) = texts.split_at_checked(name_length)?;
-            let (value, after) = after.get(1..)?.split_at_checked(value_length)?;
-            texts = after.get(1..)?;
-            pairs.push((name, value));
-        }
-        Some(pairs)
-    }
-}
-
-fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk::<4>()?;
-    Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
+    // SAFETY: the pointers are to locals of `in_arena`.
+    memory::in_arena(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) }).map(Pairs::new)
 }
 
 /// Removes all request headers of a name.
@@ -241,21 +200,6 @@ pub fn reply(status: u16, details: &str, headers: &[(&str, &str)], body: &str, g
             i32::from(grpc_status),
         )
     })
-}
-
-/// Pairs in the form that [`Pairs`] reads.
-fn serialise(pairs: &[(&str, &str)]) -> Vec<u8> {
-    let length = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-    let mut bytes = length(pairs.len()).to_vec();
-    for (name, value) in pairs {
-        bytes.extend(length(name.len()));
-        bytes.extend(length(value.len()));
-    }
-    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
-        bytes.extend(text.as_bytes());
-        bytes.push(0);
-    }
-    bytes
 }
 
 /// Lets the current request, which was stopped, go on.

@@ -1,8 +1,10 @@
 //! The Portcullis proxy-wasm module: a thin adapter between a proxy and the engine.
 //!
-//! - `host`: the calls to the proxy on the request path; they return errors, never panic.
-//! - `root`: one plugin configuration and its plan.
+//! - `path`: what the proxy calls for every request; `portcullis-pack` puts it in the crate's place.
 //! - `stream`: one request.
+//! - `host`: the calls to the proxy on that path; they return errors, never panic. `memory` and
+//!   `pairs` have what it returns.
+//! - `root`: one plugin configuration and its plan; `counts`: what that has decided.
 //! - `signature`: signatures, checked by the proxy or in the module.
 //! - `vm`: what outlives a configuration: verified tokens, metrics, the count of plans.
 #![allow(missing_docs, reason = "the entry points that the macro below makes have none")]
@@ -21,7 +23,11 @@
     clippy::unwrap_used
 )]
 
+mod counts;
 mod host;
+mod memory;
+mod pairs;
+mod path;
 mod root;
 mod signature;
 mod stream;

@@ -5,8 +5,8 @@
 //! only what the bytes themselves say is refused; whatever else goes wrong is accepted, and then
 //! everything is denied.
 
+use crate::counts::Counts;
 use crate::host::{self, HostError, Level};
-use crate::stream::Stream;
 use crate::vm::{self, Share, SharedMemory, Wait};
 use portcullis::authn::keys::remote::{Fetch, MAX_ANSWER, Received};
 use portcullis::config::{self, Plan};
@@ -14,8 +14,7 @@ use portcullis::decision::Decision;
 use portcullis::decision::log::Sampler;
 use portcullis::reason::Reason;
 use proxy_wasm::hostcalls::dispatch_http_call;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::traits::{Context, RootContext};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -31,7 +30,9 @@ const LOG: &str = "portcullis_log";
 #[derive(Debug)]
 pub struct Armed {
     pub plan: Rc<Plan>,
-    pub name: Rc<str>,
+    /// What the belt is told.
+    pub belt: Belt,
+    pub counts: Counts,
     pub memory: SharedMemory,
     /// A body has come to a held request: the proxy is set up for that, and no request need be
     /// given up for want of one.
@@ -50,9 +51,24 @@ impl Armed {
         }
         let text = decision.log(shadowed, rules.principals).to_string();
         if line {
-            host::log(Level::Info, &format!("decision {} {text}", self.name));
+            host::log(Level::Info, &format!("decision {} {text}", self.plan.name));
         }
         if rules.filter_state { host::set_filter_state(LOG, text.as_bytes()) } else { Ok(()) }
+    }
+}
+
+/// The values of the filter state that the belt requires, ready to be set.
+#[derive(Debug)]
+pub struct Belt {
+    pub allow: String,
+    pub pending: String,
+    pub shadow: String,
+}
+
+impl Belt {
+    fn new(name: &str) -> Self {
+        let value = |verdict| format!("{name}:{verdict}");
+        Self { allow: value("allow"), pending: value("pending"), shadow: value("shadow") }
     }
 }
 
@@ -71,26 +87,22 @@ impl Root {
     }
 
     fn arm(&mut self, plan: Plan, bytes: usize) {
-        let name: Rc<str> = plan.name.as_str().into();
-        vm::set_denies_everything(&name, false);
+        vm::set_denies_everything(&plan.name, false);
         let Some(share) = Share::take(bytes) else {
             host::log(
                 Level::Error,
                 "too much configuration is alive in this VM: everything is denied until old listeners have drained",
             );
-            vm::set_denies_everything(&name, true);
+            vm::set_denies_everything(&plan.name, true);
             return;
         };
         let memory = vm::memory(&plan);
         let bodies_come = Cell::new(false);
-        self.armed = Some(Rc::new(Armed {
-            plan: Rc::new(plan),
-            name,
-            memory,
-            bodies_come,
-            sampler: Sampler::default(),
-            _share: share,
-        }));
+        let (belt, counts) = (Belt::new(&plan.name), Counts::new(&plan.name));
+        let (plan, sampler) = (Rc::new(plan), Sampler::default());
+        let armed = Rc::new(Armed { plan, belt, counts, memory, bodies_come, sampler, _share: share });
+        vm::arm(self.id, Rc::clone(&armed));
+        self.armed = Some(armed);
     }
 
     /// Fetches the keys that are due.
@@ -134,7 +146,7 @@ fn report(armed: &Armed, cluster: &str, received: &Received, status: Option<u16>
     match received {
         Received::Metadata => {}
         Received::Keys { changed, skipped } => {
-            vm::count_fetch(&armed.name, true);
+            vm::count_fetch(&armed.plan.name, true);
             for key in skipped.iter().filter(|_| *changed) {
                 host::log(
                     Level::Info,
@@ -143,7 +155,7 @@ fn report(armed: &Armed, cluster: &str, received: &Received, status: Option<u16>
             }
         }
         Received::Failed(reason) => {
-            vm::count_fetch(&armed.name, false);
+            vm::count_fetch(&armed.plan.name, false);
             let status = status.map_or(String::new(), |status| format!(" (status {status})"));
             host::log(Level::Warn, &format!("no keys from cluster {cluster}: {reason}{status}"));
         }
@@ -199,6 +211,7 @@ impl RootContext for Root {
                 self.arm(plan, bytes.len());
                 if host::set_tick_period(TICK).is_err() {
                     host::log(Level::Error, "the proxy gives no ticks: everything is denied");
+                    vm::know_root(self.id);
                     self.armed = None;
                 }
                 true
@@ -211,6 +224,9 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        if let Some(armed) = &self.armed {
+            armed.counts.flush();
+        }
         vm::flush();
         let Ok(now) = host::now() else { return };
         if let Some(armed) = &self.armed {
@@ -227,13 +243,5 @@ impl RootContext for Root {
             }
         }
         let _failed = host::set_effective_context(self.id);
-    }
-
-    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(id, self.armed.clone())))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
     }
 }

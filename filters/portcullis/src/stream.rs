@@ -1,9 +1,10 @@
-//! One request, from its headers to the verdict.
+//! One request, from its headers to the verdict; `path` has what the proxy calls.
 //!
 //! Nothing goes on without a permit: every way out that is not an allow answers the request, and
 //! where even that fails, leaves it stopped.
 
-use crate::host::{self, HostError, Level, Pairs};
+use crate::host::{self, HostError, Level};
+use crate::pairs::Pairs;
 use crate::root::Armed;
 use crate::signature::Native;
 use crate::vm::{self, Parked, Wait};
@@ -15,7 +16,6 @@ use portcullis::reason::Reason;
 use portcullis::reply;
 use portcullis::reply::forward::{self, Forward};
 use portcullis::request::Request;
-use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -83,56 +83,19 @@ pub struct Core {
     resumed: bool,
 }
 
-/// The context of a request.
-pub struct Stream {
-    id: u32,
-    core: Rc<RefCell<Core>>,
-}
-
-impl Stream {
-    pub fn new(id: u32, armed: Option<Rc<Armed>>) -> Self {
-        let core = Core { armed, path: Vec::new(), is_grpc: false, state: State::New, prepared: false, resumed: false };
-        Self { id, core: Rc::new(RefCell::new(core)) }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        vm::unpark(self.id);
-    }
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
-        let mut core = self.core.borrow_mut();
-        let action = core.headers(end);
-        core.park(self.id, Rc::downgrade(&self.core), action)
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        self.core.borrow_mut().body(self.id, size, end)
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        let mut core = self.core.borrow_mut();
-        let held = matches!(&core.state, State::Waiting(waiting) if waiting.fed > 0);
-        let action = core.trailers();
-        // Where both body and trailers have waited in a host that stops everything with the
-        // headers, Envoy lets all go on in one call, and in it loses a body that was held once
-        // more: so it goes on in a call of its own.
-        let parked = Parked { core: Rc::downgrade(&self.core), wait: Wait::Turn, until: 0 };
-        match action {
-            Action::Continue if held && core.resumed && vm::park(self.id, parked) => Action::Pause,
-            Action::Continue if held && core.resumed => core.refuse(Reason::EdgeUnavailable),
-            action => action,
-        }
-    }
-}
-
 impl Core {
-    fn headers(&mut self, end: bool) -> Action {
+    /// A request of a configuration; without one it is refused.
+    pub const fn new(armed: Option<Rc<Armed>>) -> Self {
+        Self { armed, path: Vec::new(), is_grpc: false, state: State::New, prepared: false, resumed: false }
+    }
+
+    /// Whether nothing of it waits for a verdict any more, and it was let go on.
+    pub const fn is_permitted(&self) -> bool {
+        matches!(self.state, State::Permitted)
+    }
+
+    /// Judges its headers.
+    pub fn headers(&mut self, end: bool) -> Action {
         self.guarded(|core, armed| core.judge(armed, end, None))
     }
 
@@ -146,7 +109,7 @@ impl Core {
     }
 
     /// Parks a request that has just been stopped, if it may have to be given up.
-    fn park(&mut self, context: u32, core: Weak<RefCell<Self>>, action: Action) -> Action {
+    pub fn park(&mut self, context: u32, core: Weak<RefCell<Self>>, action: Action) -> Action {
         let Some((wait, patience)) = self.may_be_given_up() else { return action };
         let until = host::now().map(|now| now.saturating_add(patience));
         match until {
@@ -175,12 +138,11 @@ impl Core {
         let pairs = host::request_headers()?;
         let head = Head::read(&pairs)?;
         if !covered(armed, &head)? {
-            vm::count_passed_by(&armed.name);
+            armed.counts.passed_by();
             self.state = State::Permitted;
             return Ok(Action::Continue);
         }
         let request = head.request();
-        self.path = request.path.to_vec();
         self.is_grpc = reply::is_grpc(&request);
         for name in request.headers.iter().map(|(name, _)| *name).filter(|name| forward::is_taken_off(name)) {
             host::remove_request_header(name)?;
@@ -190,6 +152,9 @@ impl Core {
             let mut memory = armed.memory.borrow_mut();
             armed.plan.judge(&request, &mut Surroundings { now, signatures: &Native, memory: &mut memory, waited })
         };
+        if !matches!(&step, Step::Decided(decision) if decision.is_allow()) {
+            self.path = request.path.to_vec();
+        }
         match step {
             Step::Decided(decision) => self.settle(&decision),
             Step::NeedsKeys(waited) => {
@@ -208,7 +173,7 @@ impl Core {
                 match gate {
                     Gate::Hold => Ok(Action::Pause),
                     Gate::Stream => {
-                        host::set_filter_state(BELT, format!("{}:pending", armed.name).as_bytes())?;
+                        host::set_filter_state(BELT, armed.belt.pending.as_bytes())?;
                         Ok(Action::Continue)
                     }
                 }
@@ -216,7 +181,8 @@ impl Core {
         }
     }
 
-    fn body(&mut self, context: u32, size: usize, end: bool) -> Action {
+    /// Takes a part of its body.
+    pub fn body(&mut self, context: u32, size: usize, end: bool) -> Action {
         match std::mem::replace(&mut self.state, State::Refused) {
             State::Permitted => {
                 self.state = State::Permitted;
@@ -292,7 +258,25 @@ impl Core {
     }
 
     /// Trailers end a body, too.
-    fn trailers(&mut self) -> Action {
+    pub fn trailers(&mut self, context: u32, core: Weak<RefCell<Self>>) -> Action {
+        let held = matches!(&self.state, State::Waiting(waiting) if waiting.fed > 0);
+        let action = self.end_by_trailers();
+        // Where both body and trailers have waited in a host that stops everything with the
+        // headers, Envoy lets all go on in one call, and in it loses a body that was held once
+        // more: so it goes on in a call of its own.
+        match action {
+            Action::Continue if held && self.resumed => {
+                if vm::park(context, Parked { core, wait: Wait::Turn, until: 0 }) {
+                    Action::Pause
+                } else {
+                    self.refuse(Reason::EdgeUnavailable)
+                }
+            }
+            action => action,
+        }
+    }
+
+    fn end_by_trailers(&mut self) -> Action {
         match std::mem::replace(&mut self.state, State::Refused) {
             State::Permitted => {
                 self.state = State::Permitted;
@@ -319,7 +303,7 @@ impl Core {
     fn settle(&mut self, decision: &Decision) -> Result<Action, HostError> {
         let Some(armed) = self.armed.clone() else { return Ok(self.refuse(Reason::EdgeUnavailable)) };
         if let Some((live, candidate)) = decision.compared() {
-            vm::count_candidate(&armed.name, live, candidate);
+            armed.counts.candidate(live, candidate);
         }
         let shadowed = !decision.is_allow() && armed.plan.shadows(host::now()?);
         armed.log(decision, shadowed)?;
@@ -327,9 +311,8 @@ impl Core {
             return Ok(self.refuse(decision.reason()));
         }
         self.prepare(&armed, decision.principal.as_deref())?;
-        let verdict = if shadowed { "shadow" } else { "allow" };
-        host::set_filter_state(BELT, format!("{}:{verdict}", armed.name).as_bytes())?;
-        vm::count_decision(&armed.name, decision.reason(), shadowed);
+        host::set_filter_state(BELT, if shadowed { &armed.belt.shadow } else { &armed.belt.allow }.as_bytes())?;
+        armed.counts.decision(decision.reason(), shadowed);
         self.state = State::Permitted;
         Ok(Action::Continue)
     }
@@ -368,11 +351,12 @@ impl Core {
         }
     }
 
-    fn refuse(&mut self, reason: Reason) -> Action {
+    /// Answers it. It must be the effective context.
+    pub fn refuse(&mut self, reason: Reason) -> Action {
         self.state = State::Refused;
         let explain = self.armed.as_ref().is_some_and(|a| a.plan.explain_header);
         if let Some(armed) = &self.armed {
-            vm::count_decision(&armed.name, reason, false);
+            armed.counts.decision(reason, false);
         }
         let answer =
             if self.is_grpc { reply::refuse_call(reason, explain) } else { reply::refuse(reason, &self.path, explain) };

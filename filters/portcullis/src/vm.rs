@@ -1,11 +1,11 @@
 //! What belongs to the VM and outlives a configuration: verified tokens and fetched keys, requests
-//! that are parked, metrics, and the count of the plans that are alive.
+//! that are parked, roots, metrics, and the count of the plans that are alive.
 
 use crate::host::{self, MetricKind};
+use crate::root::Armed;
 use crate::stream::Core;
 use portcullis::config::Plan;
 use portcullis::judge::Memory;
-use portcullis::reason::Reason;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -22,19 +22,11 @@ const MAX_WAITING_FOR_KEYS: usize = 768;
 /// What is known of one `issuers` section.
 pub type SharedMemory = Rc<RefCell<Memory>>;
 
-/// Decisions by plugin and reason, and whether shadow mode forwarded what would be denied.
-type Decisions = BTreeMap<(Rc<str>, Reason, bool), u64>;
-
-/// Requests by plugin, and what the live table and a candidate made of them.
-type Candidates = BTreeMap<(Rc<str>, &'static str, &'static str), u64>;
-
 thread_local! {
     static MEMORIES: RefCell<BTreeMap<[u8; 32], Weak<RefCell<Memory>>>> = const { RefCell::new(BTreeMap::new()) };
     static PARKED: RefCell<BTreeMap<u32, Parked>> = const { RefCell::new(BTreeMap::new()) };
     static METRICS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
-    static DECISIONS: RefCell<Decisions> = const { RefCell::new(BTreeMap::new()) };
-    static PASSED_BY: RefCell<BTreeMap<Rc<str>, u64>> = const { RefCell::new(BTreeMap::new()) };
-    static CANDIDATES: RefCell<Candidates> = const { RefCell::new(BTreeMap::new()) };
+    static ROOTS: RefCell<BTreeMap<u32, Option<Rc<Armed>>>> = const { RefCell::new(BTreeMap::new()) };
     static SIGNATURES: [Cell<u64>; 2] = const { [Cell::new(0), Cell::new(0)] };
     static ALIVE: Cell<usize> = const { Cell::new(0) };
 }
@@ -58,6 +50,31 @@ pub fn memory(plan: &Plan) -> SharedMemory {
         all.insert(plan.issuers_digest, Rc::downgrade(&memory));
         memory
     })
+}
+
+/// Takes note of a root; it has no plan, or none any more.
+pub fn know_root(root: u32) {
+    ROOTS.with(|all| all.borrow_mut().insert(root, None));
+}
+
+/// Gives a root its plan.
+pub fn arm(root: u32, armed: Rc<Armed>) {
+    ROOTS.with(|all| all.borrow_mut().insert(root, Some(armed)));
+}
+
+/// The plan of a root; `None` denies everything.
+pub fn armed(root: u32) -> Option<Rc<Armed>> {
+    ROOTS.with(|all| all.borrow().get(&root).cloned().flatten())
+}
+
+/// All roots.
+pub fn roots() -> Vec<u32> {
+    ROOTS.with(|all| all.borrow().keys().copied().collect())
+}
+
+/// Lets go of a root.
+pub fn forget_root(root: u32) {
+    ROOTS.with(|all| all.borrow_mut().remove(&root));
 }
 
 /// A request that waits for something that may never come.
@@ -140,33 +157,6 @@ pub enum Checker {
     Module,
 }
 
-/// Counts a decision, or what would have been denied; the tick hands it to the proxy.
-pub fn count_decision(plugin: &Rc<str>, reason: Reason, shadowed: bool) {
-    DECISIONS.with(|all| {
-        let mut all = all.borrow_mut();
-        let count = all.entry((Rc::clone(plugin), reason, shadowed)).or_default();
-        *count = count.saturating_add(1);
-    });
-}
-
-/// Counts what the live table and a candidate made of one request; the tick hands it to the proxy.
-pub fn count_candidate(plugin: &Rc<str>, live: &'static str, candidate: &'static str) {
-    CANDIDATES.with(|all| {
-        let mut all = all.borrow_mut();
-        let count = all.entry((Rc::clone(plugin), live, candidate)).or_default();
-        *count = count.saturating_add(1);
-    });
-}
-
-/// Counts a request that is out of scope; the tick hands it to the proxy.
-pub fn count_passed_by(plugin: &Rc<str>) {
-    PASSED_BY.with(|all| {
-        let mut all = all.borrow_mut();
-        let count = all.entry(Rc::clone(plugin)).or_default();
-        *count = count.saturating_add(1);
-    });
-}
-
 /// Counts a fetch of keys.
 pub fn count_fetch(plugin: &str, good: bool) {
     let outcome = if good { "good" } else { "failed" };
@@ -187,17 +177,7 @@ pub fn count_signature(checker: Checker) {
 /// Hands what was counted to the proxy. The names follow the pattern that Istio turns into labels
 /// without configuration.
 pub fn flush() {
-    for ((plugin, reason, shadowed), count) in DECISIONS.with(RefCell::take) {
-        let metric = if shadowed { "portcullis_shadow_denials" } else { "portcullis_decisions" };
-        add(&format!("wasm_filter.{plugin}.component.{}.{metric}", reason.code()), count);
-    }
     report_memory();
-    for (plugin, count) in PASSED_BY.with(RefCell::take) {
-        add(&format!("wasm_filter.{plugin}.component.scope.portcullis_passed_by"), count);
-    }
-    for ((plugin, live, candidate), count) in CANDIDATES.with(RefCell::take) {
-        add(&format!("wasm_filter.{plugin}.component.{live}_{candidate}.portcullis_candidate"), count);
-    }
     SIGNATURES.with(|[host, module]| {
         for (name, count) in [("host", host.take()), ("module", module.take())] {
             if count > 0 {
@@ -225,7 +205,8 @@ pub fn set_denies_everything(plugin: &str, denies: bool) {
     }
 }
 
-fn add(name: &str, count: u64) {
+/// Adds to a counter.
+pub fn add(name: &str, count: u64) {
     if let Some(id) = metric(MetricKind::Counter, name.to_owned()) {
         let _failed = host::increment_metric(id, count);
     }
