@@ -7,6 +7,7 @@ use crate::api::disguise;
 use crate::api::route::{self, Route};
 #[cfg(any(test, feature = "suite"))]
 use crate::authn::Refused;
+use crate::authn::cache::Hit;
 use crate::authn::keys::remote::{KeyStore, Received};
 use crate::authn::signature::SignatureCheck;
 use crate::authn::token::Unverified;
@@ -208,13 +209,17 @@ impl Plan {
         request: &Request<'_>,
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Rc<Principal>, Unverified> {
-        let token = credential::find(&self.credentials, request)?;
+        let candidate = credential::find(&self.credentials, request)?;
         let Surroundings { now, signatures, memory: Memory { tokens, keys }, waited } = surroundings;
-        let identity = match tokens.get(token, *now)? {
-            Some(hit) => match hit.attachment {
-                Some(resolved) if resolved.plan.as_ptr() == Rc::as_ptr(self) => return Ok(resolved.principal),
-                _ => hit.identity,
-            },
+        let known = tokens.get(candidate.bytes(), *now)?;
+        if let Some(Hit { attachment: Some(resolved), .. }) = &known
+            && resolved.plan.as_ptr() == Rc::as_ptr(self)
+        {
+            return Ok(Rc::clone(&resolved.principal));
+        }
+        let token = candidate.token()?;
+        let identity = match known {
+            Some(hit) => hit.identity,
             None => {
                 let verified = token::verify(token, &self.issuers, keys, *waited, *now, *signatures)?;
                 tokens.insert(token, verified)

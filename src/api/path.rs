@@ -39,7 +39,7 @@ pub fn segments(target: &[u8]) -> Result<Vec<Segment<'_>>, Ambiguous> {
     if path.is_empty() {
         return Ok(Vec::new());
     }
-    let mut segments = Vec::new();
+    let mut segments = Vec::with_capacity(8);
     for raw in path.split(|b| *b == b'/') {
         if segments.len() == MAX_SEGMENTS {
             return Err(Ambiguous("the path has too many segments"));
@@ -51,13 +51,21 @@ pub fn segments(target: &[u8]) -> Result<Vec<Segment<'_>>, Ambiguous> {
 
 /// Characters that may stand in a segment as they are: `pchar` of RFC 3986 section 3.3, without
 /// `;`, which begins a matrix parameter for Tomcat and Spring.
-fn plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
+const fn plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b'*' | b'+' | b',' | b'=' | b':' | b'@')
 }
 
 fn segment(raw: &[u8]) -> Result<Segment<'_>, Ambiguous> {
     if raw.is_empty() {
         return Err(Ambiguous("an empty segment or a trailing slash"));
+    }
+    // Most have nothing to decode.
+    if raw.iter().all(|byte| plain(*byte))
+        && !matches!(raw, b"." | b"..")
+        && let Ok(raw) = std::str::from_utf8(raw)
+    {
+        return Ok(Segment { raw, text: Cow::Borrowed(raw), free_text: false });
     }
     let mut bytes = raw.iter().copied();
     let mut decoded = Vec::new();

@@ -59,19 +59,58 @@ impl Source {
 const MISSING: Refused = Refused::new(Reason::TokenMissing, "no token");
 const TWO: Refused = Refused::new(Reason::CredentialAmbiguous, "more than one credential");
 
-/// The token of a request.
+/// What stands where a request's only token should: bytes that nobody has looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Candidate<'a>(&'a [u8]);
+
+impl<'a> Candidate<'a> {
+    /// The bytes, to be compared with tokens that are known.
+    #[must_use]
+    pub const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The token.
+    ///
+    /// # Errors
+    /// It is not text of a bounded length ([`Reason::TokenMalformed`]), or several that the proxy
+    /// has joined ([`Reason::CredentialAmbiguous`]).
+    pub fn token(self) -> Result<&'a str, Refused> {
+        let token = self.0;
+        if token.contains(&b',') {
+            return Err(TWO);
+        }
+        if token.is_empty() {
+            return Err(Refused::new(Reason::TokenMalformed, "the token is empty"));
+        }
+        if token.len() > MAX_TOKEN {
+            return Err(Refused::new(Reason::TokenMalformed, "the token is too long"));
+        }
+        let malformed = Refused::new(Reason::TokenMalformed, "the token has bytes that no token has");
+        if !token.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.=+/~".contains(b)) {
+            return Err(malformed);
+        }
+        std::str::from_utf8(token).map_err(|_| malformed)
+    }
+}
+
+/// The only credential of a request.
 ///
 /// # Errors
-/// There is none ([`Reason::TokenMissing`]), it is not text of a bounded length
-/// ([`Reason::TokenMalformed`]), or it is not the only credential ([`Reason::CredentialAmbiguous`]).
-pub fn find<'a>(sources: &[Source], request: &Request<'a>) -> Result<&'a str, Refused> {
-    let mut tokens: Vec<&[u8]> = Vec::new();
+/// There is none ([`Reason::TokenMissing`]), or it is not the only one
+/// ([`Reason::CredentialAmbiguous`]).
+pub fn find<'a>(sources: &[Source], request: &Request<'a>) -> Result<Candidate<'a>, Refused> {
+    let mut token = None;
     let mut others = usize::from(has_query_token(request));
+    // A second token counts as another credential.
+    let mut take = |found: &'a [u8], others: &mut usize| {
+        *others = others.saturating_add(usize::from(token.replace(found).is_some()));
+    };
     for (name, value) in request.headers {
         let found = sources.iter().find_map(|s| s.in_header(name, value));
         let authorization = name.eq_ignore_ascii_case(b"authorization");
         match found {
-            Some(token) => tokens.push(token),
+            Some(found) => take(found, &mut others),
             None if !authorization || value.is_empty() => {}
             // The proxy joins repeated ones: `Basic x,Bearer y`.
             None if value
@@ -89,7 +128,7 @@ pub fn find<'a>(sources: &[Source], request: &Request<'a>) -> Result<&'a str, Re
     for crumb in request.header(b"cookie").flat_map(|line| line.split(|b| *b == b';')) {
         let (name, value) = cookie(crumb);
         if is_token(name) {
-            tokens.push(value);
+            take(value, &mut others);
         } else if name == SESSION {
             others = others.saturating_add(1);
         }
@@ -98,22 +137,11 @@ pub fn find<'a>(sources: &[Source], request: &Request<'a>) -> Result<&'a str, Re
         let hidden = crumb.split(|b| *b == b',').map(|part| cookie(part).0).skip(usize::from(known(name)));
         others = others.saturating_add(hidden.filter(|name| known(name)).count());
     }
-    let token = match *tokens {
-        [] => return Err(if others > 1 { TWO } else { MISSING }),
-        [token] if others == 0 && !token.contains(&b',') => token,
-        _ => return Err(TWO),
-    };
-    if token.is_empty() {
-        return Err(Refused::new(Reason::TokenMalformed, "the token is empty"));
+    match token {
+        None => Err(if others > 1 { TWO } else { MISSING }),
+        Some(token) if others == 0 => Ok(Candidate(token)),
+        Some(_) => Err(TWO),
     }
-    if token.len() > MAX_TOKEN {
-        return Err(Refused::new(Reason::TokenMalformed, "the token is too long"));
-    }
-    let malformed = Refused::new(Reason::TokenMalformed, "the token has bytes that no token has");
-    if !token.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.=+/~".contains(b)) {
-        return Err(malformed);
-    }
-    std::str::from_utf8(token).map_err(|_| malformed)
 }
 
 /// Name and value of a cookie (RFC 6265 section 4.2.1).
@@ -154,7 +182,7 @@ mod tests {
             Source::Header { name: "x-token".into(), prefix: String::new() },
             Source::Cookie { name: "BearerToken".into() },
         ];
-        find(&sources, &request).map(Into::into).map_err(|r| r.reason)
+        find(&sources, &request).and_then(Candidate::token).map(Into::into).map_err(|r| r.reason)
     }
 
     #[test]

@@ -21,7 +21,8 @@ const KEPT: [&str; 6] = [
 /// Our own are called so, and the proxy looks for them with the second beginning.
 const OURS: (&str, &str) = ("path_", "proxy_on_");
 /// Which they are.
-const PATH: [&str; 6] = ["memory_allocate", "context_create", "tick", "request_headers", "request_body", "request_trailers"];
+const PATH: [&str; 6] =
+    ["memory_allocate", "context_create", "tick", "request_headers", "request_body", "request_trailers"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
