@@ -6,6 +6,10 @@
 
 use super::token::{Validity, Verified};
 use super::{Identity, Refused, UnixSeconds};
+#[cfg_attr(
+    not(test),
+    expect(clippy::disallowed_types, reason = "its hasher has no seed, and nothing goes by its order")
+)]
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
@@ -27,6 +31,10 @@ struct Entry<A> {
 }
 
 /// Entries by their slots.
+#[cfg_attr(
+    not(test),
+    expect(clippy::disallowed_types, reason = "its hasher has no seed, and nothing goes by its order")
+)]
 type Generation<A> = HashMap<Slot, Entry<A>, BuildHasherDefault<AsItIs>>;
 
 /// A bounded store of verified tokens of one set of issuers. `A` is what a later part attaches to

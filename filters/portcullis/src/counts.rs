@@ -19,7 +19,12 @@ pub struct Counts {
 
 impl Counts {
     pub fn new(plugin: &str) -> Self {
-        Self { plugin: plugin.to_owned(), decisions: RefCell::default(), candidates: RefCell::default(), passed_by: Cell::new(0) }
+        Self {
+            plugin: plugin.to_owned(),
+            decisions: RefCell::default(),
+            candidates: RefCell::default(),
+            passed_by: Cell::new(0),
+        }
     }
 
     /// Counts a decision, or what would have been denied.

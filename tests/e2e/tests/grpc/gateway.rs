@@ -1,5 +1,6 @@
 //! A gateway of the cluster as a gRPC server: it answers every call, and keeps what has arrived.
 
+use bytes::{Buf, BufMut};
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::net::SocketAddr;
@@ -41,7 +42,7 @@ impl Encoder for Raw {
     type Error = Status;
 
     fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        tonic::codegen::BufMut::put_slice(buffer, &item);
+        BufMut::put_slice(buffer, &item);
         Ok(())
     }
 }
@@ -51,8 +52,8 @@ impl Decoder for Raw {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
-        let mut item = vec![0; tonic::codegen::Buf::remaining(buffer)];
-        tonic::codegen::Buf::copy_to_slice(buffer, &mut item);
+        let mut item = vec![0; Buf::remaining(buffer)];
+        Buf::copy_to_slice(buffer, &mut item);
         Ok(Some(item))
     }
 }
