@@ -7,8 +7,11 @@ pub mod configuration;
 pub mod credential;
 pub mod judge;
 pub mod keys;
+pub mod message;
+pub mod multipart;
 pub mod path;
 pub mod policy;
+pub mod table;
 pub mod token;
 
 mod chunks;

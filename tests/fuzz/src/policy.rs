@@ -46,12 +46,12 @@ pub fn check(data: &[u8]) {
     }
     let backwards = policy::compile(&json::shape(backwards).unwrap(), 0).unwrap();
     assert_eq!(table, backwards.0, "the order makes a difference");
-    grants(document, rest);
+    grants(&document, rest);
 }
 
 /// Everybody whom the policy names asks for some of what it grants.
-fn grants(document: Value, choices: &[u8]) {
-    let lists = Lists::read(&document);
+fn grants(document: &Value, choices: &[u8]) {
+    let lists = Lists::read(document);
     let is_readable = lists.rules.iter().all(claims::is_plain);
     let is_in_range = lists.grants.len() < 100 && lists.roles.len() + lists.groups.len() < 50;
     if !is_readable || !is_in_range {
@@ -60,7 +60,7 @@ fn grants(document: Value, choices: &[u8]) {
     let is_multi_tenant = choices.first().is_some_and(|choice| choice % 2 == 1);
     let mut configuration = Map::new();
     configuration.insert("api".into(), json!({ "version": "8.10", "multiTenancy": is_multi_tenant }));
-    let both = Both::new(configuration, document).unwrap();
+    let both = Both::new(configuration, document.clone()).unwrap();
     let mut names = vec!["ada".to_owned(), String::new()];
     let members = both.policy.roles.iter().chain(&both.policy.groups).chain(&both.policy.tenants);
     names.extend(members.flat_map(|list| list.users.iter().chain(&list.clients).cloned()));
@@ -72,7 +72,11 @@ fn grants(document: Value, choices: &[u8]) {
         for (is_client, groups) in [(false, None), (true, None), (false, Some(vec!["ops".to_owned(), name.clone()]))] {
             let caller = Caller { is_client, name: name.clone(), groups, claims: claims.clone() };
             for call in calls() {
-                assert_eq!(both.engine(&caller, &call), both.reference(&caller, &call), "{caller:?} {call:?}");
+                assert_eq!(
+                    both.engine(&caller, &call),
+                    both.reference(&caller, &call),
+                    "{document} {caller:?} {call:?}"
+                );
             }
         }
     }

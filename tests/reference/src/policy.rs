@@ -95,7 +95,7 @@ fn grant(value: &Value) -> Option<Grant> {
     let scope = match (value["resourceId"].as_str(), value["resourcePropertyName"].as_str()) {
         (Some("*"), None) => Scope::All,
         (Some(id), None) if !id.is_empty() => Scope::Id(id.to_owned()),
-        (None, Some(_)) if resource_type == "USER_TASK" => Scope::Property,
+        (None, Some(name)) if !name.is_empty() && resource_type == "USER_TASK" => Scope::Property,
         _ => return None,
     };
     let (owner_type, owner) = (text(value, "ownerType"), text(value, "ownerId"));
