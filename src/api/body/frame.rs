@@ -199,13 +199,12 @@ impl Inflated {
 
 impl Write for Inflated {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
-        match self.left.checked_sub(u64::try_from(part.len()).unwrap_or(u64::MAX)) {
-            None => self.stopped = Some(Stopped::TooLong),
-            Some(left) => {
-                self.left = left;
-                self.stopped = self.message.push(part).err().map(Stopped::Unreadable);
-            }
-        }
+        let within = part.get(..usize::try_from(self.left).unwrap_or(usize::MAX)).unwrap_or(part);
+        self.left = self.left.saturating_sub(u64::try_from(within.len()).unwrap_or(u64::MAX));
+        self.stopped = match self.message.push(within) {
+            Err(why) => Some(Stopped::Unreadable(why)),
+            Ok(()) => (within.len() < part.len()).then_some(Stopped::TooLong),
+        };
         match self.stopped {
             None => Ok(part.len()),
             Some(_) => Err(io::ErrorKind::InvalidData.into()),

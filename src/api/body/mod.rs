@@ -90,8 +90,12 @@ impl Incoming {
     /// # Errors
     /// The body is not one that every reader reads alike.
     pub fn push(mut self, chunk: &[u8], end: bool) -> Result<Progress, Unreadable> {
+        // What is within the limit is read also where the rest is not: however a body is cut, the same
+        // comes of it.
+        let left = usize::try_from(self.max_bytes.saturating_sub(self.length)).unwrap_or(usize::MAX);
+        let within = chunk.get(..left).unwrap_or(chunk);
         self.length = self.length.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        if self.length > self.max_bytes || self.reader.push(chunk)? == Flow::Unknown {
+        if self.reader.push(within)? == Flow::Unknown || within.len() < chunk.len() {
             return Ok(Progress::Unknown);
         }
         if end { Ok(Progress::End(self.reader.finish()?)) } else { Ok(Progress::More(self)) }

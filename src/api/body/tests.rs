@@ -90,6 +90,16 @@ fn every_cut_reads_the_same() {
 
 /// However long it goes on, no more is kept than what is wanted.
 #[test]
+fn a_fault_within_the_limit_is_found_however_long_the_rest_is() {
+    let long = [&b"{\"id\":1,\"id\":2,\"x\":\""[..], &[b'x'; 10_000]].concat();
+    assert!(json().push(&long, false).is_err());
+    let field = [&b"\x00\x12\xff\xff\x01"[..], &[b'x'; 32_767]].concat();
+    let headers = [(&b"grpc-encoding"[..], &b"gzip"[..])];
+    assert!(message(&headers).push(&frame(1, &gzip(&field)), true).is_err());
+    assert!(matches!(message(&headers).push(&frame(1, &gzip(&field[1..])), true), Ok(Progress::Unknown)));
+}
+
+#[test]
 fn nothing_else_is_kept() {
     let kept = |incoming: Incoming| match incoming.reader {
         Reader::Message(reader) => format!("{reader:?}").len(),

@@ -29,7 +29,10 @@ pub fn check(data: &[u8]) {
             };
             let has_name = |part: &str| part.split("\r\n\r\n").next().unwrap_or_default().lines().any(is_name);
             let boundary = boundary(content_type);
-            assert!(!text.split(&format!("--{boundary}\r\n")).skip(1).any(has_name), "a part is overlooked");
+            assert!(
+                !format!("\r\n{text}").split(&format!("\r\n--{boundary}\r\n")).skip(1).any(has_name),
+                "a part is overlooked"
+            );
         }
         Some(Member::Text(tenant)) => {
             let part = format!("\r\n\r\n{tenant}\r\n--{}", boundary(content_type));

@@ -39,10 +39,16 @@ pub fn check(data: &[u8]) {
             // Written in full it is the same route.
             let again = rewritten(base, route.operation.path, &parameters);
             if let Some(again) = again {
-                let route = route::find(&base_path, method.as_bytes(), again.as_bytes()).unwrap().unwrap();
-                assert_eq!(route.operation.id, naive.operation.id);
-                let same: Vec<&str> = (0..).map_while(|number| route.parameter(number)).collect();
-                assert_eq!(same, others);
+                match route::find(&base_path, method.as_bytes(), again.as_bytes()) {
+                    Ok(route) => {
+                        let route = route.unwrap();
+                        assert_eq!(route.operation.id, naive.operation.id);
+                        let same: Vec<&str> = (0..).map_while(|number| route.parameter(number)).collect();
+                        assert_eq!(same, others);
+                    }
+                    // A value that is also a fixed segment of another operation.
+                    Err(why) => assert!(why.0.contains("a fixed segment"), "{again}: {}", why.0),
+                }
             }
         }
     }
@@ -80,7 +86,7 @@ fn rewritten(base: &str, template: &str, parameters: &[&str]) -> Option<String> 
     for segment in template.split('/').skip(1) {
         path.push('/');
         match segment {
-            "**" => return None,
+            "**" | "" => return None,
             _ if segment.starts_with('{') => {
                 for byte in values.next()?.bytes() {
                     let _ = write!(path, "%{byte:02x}");

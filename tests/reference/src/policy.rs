@@ -86,7 +86,7 @@ impl Policy {
 }
 
 /// A grant; `None` where it can grant nothing to anybody: the resource's id is empty, or neither an
-/// id nor a property is named. Properties count for user tasks alone, whatever their
+/// id nor a property is named, or that name is empty. Properties count for user tasks alone, whatever their
 /// name: a later version may have more. An empty owner is an owner:
 /// the caller with that name.
 fn grant(value: &Value) -> Option<Grant> {
