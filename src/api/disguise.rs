@@ -84,6 +84,14 @@ mod tests {
     }
 
     #[test]
+    fn no_other_protocol_is_asked_for() {
+        for kind in [&b"websocket"[..], b"h2c", b""] {
+            let request = Request { method: b"GET", path: b"/v2/status", headers: &[(b"upgrade", kind)] };
+            assert!(check(&BasePath::default(), &request).is_err());
+        }
+    }
+
+    #[test]
     fn a_parameter_is_found_however_it_is_written() {
         for (query, found) in [
             ("_method=DELETE", true),
