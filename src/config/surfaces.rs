@@ -9,10 +9,16 @@ use crate::policy::Warning;
 use std::collections::BTreeSet;
 
 pub(super) fn open(api: &ApiSource) -> Result<Vec<Surface>, ConfigError> {
+    let known = Surface::ALL.into_iter().filter(|surface| *surface != Surface::PhysicalTenants);
     let read = |(number, name): (usize, &String)| {
-        Surface::ALL.into_iter().find(|surface| surface.name() == name).ok_or_else(|| {
-            let known = Surface::ALL.map(Surface::name).join(", ");
-            ConfigError::new(format!("api.surfaces[{number}]"), format!("`{name}` is not one of {known}"))
+        let refused = |reason: String| ConfigError::new(format!("api.surfaces[{number}]"), format!("`{name}` {reason}"));
+        // Each physical tenant has issuers and grants of its own, which one policy cannot stand for.
+        if name == Surface::PhysicalTenants.name() {
+            return Err(refused("cannot be opened: a physical tenant has its own identity providers and grants".into()));
+        }
+        known.clone().find(|surface| surface.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = known.clone().map(Surface::name).collect();
+            refused(format!("is not one of {}", names.join(", ")))
         })
     };
     api.surfaces.iter().enumerate().map(read).collect()

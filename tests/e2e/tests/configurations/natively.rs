@@ -274,6 +274,7 @@ fn what_cannot_be_meant_is_refused() {
         ("/api/version", json!("8.7"), "api.version: `8.7` is not one of 8.8, 8.9, 8.10"),
         ("/api/surfaces", json!(["v2", "grpcs"]), "api.surfaces[1]: `grpcs` is not one of …"),
         ("/api/surfaces", json!(["V2"]), "api.surfaces[0]: `V2` is not one of …"),
+        ("/api/surfaces", json!(["physicalTenants"]), "api.surfaces[0]: `physicalTenants` cannot be opened: …"),
         ("/clusterAdmin", json!({"clients": [""]}), "clusterAdmin.clients[0]: is empty"),
         ("/clusterAdmin", json!({"claims": [{"name": "", "value": "x"}]}), "clusterAdmin.claims[0].name: is empty"),
         ("/clusterAdmin", json!({"users": []}), "clusterAdmin.users: unknown field …"),
