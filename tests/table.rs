@@ -6,6 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis::policy::{self, Collector, Policy};
 use portcullis::table::{OwnerType, Table, TableError};
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 /// Numbers that are the same in every run.
 struct Dice(u64);
@@ -182,6 +185,27 @@ fn a_table_holds_what_the_policy_says() {
     }
 }
 
+/// Another program reads a table by its description, `docs/table-format.md`.
+#[test]
+fn the_format_is_as_described() {
+    let mut dice = Dice(7);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for (size, of) in [(0, 1), (3, 3), (400, 4), (2_000, 30), (4_000, 4_000)] {
+        let bytes = compile(&random(&mut dice, size, of));
+        let policy = policy::decode(&Table::open(bytes.clone()).unwrap());
+        let (table, told) = (folder.join(format!("{size}.table")), folder.join(format!("{size}.json")));
+        fs::write(&table, bytes).unwrap();
+        fs::write(&told, serde_json::to_string(&policy).unwrap()).unwrap();
+        let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/table-reader.py");
+        let output = Command::new("python3").arg(reader).arg(table).arg(told).output().expect("python3 runs");
+        assert!(
+            output.status.success(),
+            "{size}: {}",
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
+        );
+    }
+}
+
 /// CRC-32, as a writer of tables has it.
 fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {
@@ -245,7 +269,7 @@ fn a_lying_table_is_refused_or_denies() {
     let mut opened = 0;
     for round in 0..40 {
         let table = compile(&random(&mut dice, 20 + round * 4, 20));
-        for _ in 0..300 {
+        for _ in 0..250 {
             let mut bytes = table.clone();
             for _ in 0..1 + dice.below(4) {
                 // The head, where the places stand, is hit most.

@@ -1,0 +1,182 @@
+//! The commands about policies, as a user meets them: compile, decode, lint, diff.
+
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output: Output = Command::new(env!("CARGO_BIN_EXE_portcullis")).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A folder of one test.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("policies").join(name);
+    let _gone = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn file(folder: &Path, name: &str, content: &str) -> String {
+    let path = folder.join(name);
+    fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+const POLICY: &str = r#"{
+  "authorizations": [
+    {"ownerType": "USER", "ownerId": "alice", "resourceType": "PROCESS_DEFINITION", "resourceId": "invoice",
+     "permissionTypes": ["CREATE_PROCESS_INSTANCE"], "authorizationKey": "2251799813685260"},
+    {"ownerType": "ROLE", "ownerId": "operators", "resourceType": "PROCESS_DEFINITION", "resourceId": "*",
+     "permissionTypes": ["CANCEL_PROCESS_INSTANCE"]}
+  ],
+  "roles": [{"roleId": "operators", "name": "Operators", "users": ["bob"]}],
+  "tenants": [{"tenantId": "acme", "users": ["alice"]}]
+}"#;
+
+#[test]
+fn compile_writes_a_table_and_decode_the_policy() {
+    let folder = folder("compile");
+    let policy = file(&folder, "policy.json", POLICY);
+    let table = folder.join("policy.table").to_str().unwrap().to_owned();
+    let (status, out, err) = run(&["compile", &policy, "-o", &table, "--json"]);
+    assert_eq!((status, &*err), (Some(0), ""));
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["grants"], &report["owners"]), (&json!(2), &json!(3)));
+    assert_eq!(report["bytes"], fs::metadata(&table).unwrap().len());
+    let again = folder.join("again.table").to_str().unwrap().to_owned();
+    let (_, decoded, _) = run(&["decode", &table]);
+    let decoded = file(&folder, "decoded.json", &decoded);
+    assert_eq!(run(&["compile", &decoded, "-o", &again]).0, Some(0));
+    assert_eq!(fs::read(&table).unwrap(), fs::read(&again).unwrap());
+    let explained = |how: &str, file: &str| {
+        run(&["explain", how, file, "--user", "bob", "POST", "/v2/process-instances/7/cancellation", "--json"])
+    };
+    assert_eq!(explained("--table", &table), explained("--policy", &policy));
+    assert_eq!(explained("--table", &table).0, Some(0));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 4, "nothing is left beside the outputs");
+}
+
+#[test]
+fn several_policies_become_one() {
+    let folder = folder("several");
+    let first = file(&folder, "first.yaml", "roles:\n- {roleId: operators, users: [bob]}\n");
+    let second = file(&folder, "second.yaml", "roles:\n- {roleId: operators, users: [carol]}\n");
+    let whole = file(&folder, "whole.json", r#"{"roles": [{"roleId": "operators", "users": ["carol", "bob"]}]}"#);
+    let digest = |policies: &[&str]| {
+        let out = folder.join("out.table").to_str().unwrap().to_owned();
+        let (status, out, _) = run(&[&["compile", "--json", "-o", &out], policies].concat());
+        assert_eq!(status, Some(0));
+        serde_json::from_str::<Value>(&out).unwrap()["table"].clone()
+    };
+    assert_eq!(digest(&[&first, &second]), digest(&[&whole]));
+}
+
+#[test]
+fn a_clusters_own_configuration_is_a_policy() {
+    let folder = folder("camunda");
+    let configuration = file(
+        &folder,
+        "application.yaml",
+        "camunda.security:\n  initialization:\n    mapping-rules:\n    - {mapping-rule-id: ops, claim-name: team, claimValue: ops}\n    \
+         authorizations:\n    - {owner-type: ROLE, ownerId: admin, resource-type: MESSAGE, resource-id: '*', permissions: [CREATE]}\n    \
+         default-roles:\n      readonly-admin: {users: [eve]}\n      admin: {mapping-rules: [ops], users: [demo]}\n",
+    );
+    let table = folder.join("t").to_str().unwrap().to_owned();
+    let (status, _, err) = run(&["compile", &configuration, "-o", &table]);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(err.contains("default-roles.readonly-admin"), "{err}");
+    let policy: Value = serde_json::from_str(&run(&["decode", &table]).1).unwrap();
+    assert_eq!(
+        policy,
+        json!({
+            "authorizations": [{"ownerType": "ROLE", "ownerId": "admin", "resourceType": "MESSAGE", "resourceId": "*",
+                "permissionTypes": ["CREATE"]}],
+            "roles": [{"roleId": "admin", "users": ["demo"], "mappingRules": ["ops"]},
+                {"roleId": "readonly-admin", "users": ["eve"]}],
+            "groups": [],
+            "mappingRules": [{"mappingRuleId": "ops", "claimName": "team", "claimValue": "ops"}],
+            "tenants": [],
+        })
+    );
+}
+
+#[test]
+fn what_cannot_be_compiled_leaves_what_was_there() {
+    let folder = folder("refused");
+    let table = file(&folder, "table", "as it was");
+    let refuse = |content: &str, strict: &[&str], part: &str| {
+        let policy = file(&folder, "policy.json", content);
+        let (status, out, err) = run(&[&["compile", &policy, "-o", &table], strict].concat());
+        assert_eq!((status, &*out), (Some(2), ""));
+        assert!(err.contains(part), "{err}");
+        assert_eq!(fs::read_to_string(&table).unwrap(), "as it was");
+    };
+    refuse(r#"{"roles": [{"roleId": "a"}, {"roleId": "a"}]}"#, &[], "roles[1].roleId: `a` stands twice");
+    refuse(r#"{"roles": [["a"]]}"#, &[], "roles[0]: ");
+    refuse(r#"{"roles": [{"roleId": "a", "roleId": "b"}]}"#, &[], "roles[0]: duplicate field `roleId`");
+    refuse(r#"{"roles": [], "rules": []}"#, &[], "unknown field `rules`");
+    refuse(r#"{"roles": []"#, &[], "EOF");
+    let unknown = r#"{"authorizations": [{"ownerType": "USER", "ownerId": "a", "resourceType": "SPACESHIP",
+        "resourceId": "*", "permissionTypes": ["FLY"]}]}"#;
+    refuse(unknown, &["--strict"], "--strict");
+}
+
+#[test]
+fn lint_finds_what_is_dead_dangerous_and_impossible() {
+    let folder = folder("lint");
+    let fine = file(&folder, "fine.json", POLICY);
+    assert_eq!(run(&["lint", &fine]), (Some(0), String::new(), String::new()));
+    let grant = |owner: &str, kind: &str, id: &str, permission: &str| json!({"ownerType": "USER", "ownerId": owner, "resourceType": kind, "resourceId": id, "permissionTypes": [permission]});
+    let policy = json!({"authorizations": [
+        grant("a", "AUTHORIZATION", "*", "CREATE"),
+        grant("b", "ROLE", "operators", "UPDATE"),
+        grant("c", "MESSAGE", "*", "READ"),
+        grant("c", "MESSAGE", "paid", "READ"),
+        grant("d", "USER", "x", "CREATE"),
+        grant("e", "SPACESHIP", "*", "FLY"),
+    ]});
+    let policy = file(&folder, "policy.json", &policy.to_string());
+    let (status, out, _) = run(&["lint", &policy, "--json"]);
+    assert_eq!(status, Some(1));
+    let found: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<(&str, &str)> =
+        found.iter().map(|f| (f["kind"].as_str().unwrap(), f["place"].as_str().unwrap())).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("dead", "authorizations[5].resourceType"),
+            ("dangerous", "USER a: CREATE on AUTHORIZATION *"),
+            ("dangerous", "USER b: UPDATE on ROLE operators"),
+            ("dead", "USER c: READ on MESSAGE paid"),
+            ("impossible", "USER d: CREATE on USER x"),
+        ]
+    );
+}
+
+#[test]
+fn diff_says_who_gains_and_who_loses_what() {
+    let folder = folder("diff");
+    let old = file(&folder, "old.json", POLICY);
+    let new = file(&folder, "new.json", &POLICY.replace(r#""users": ["bob"]"#, r#""users": ["alice"]"#));
+    assert_eq!(run(&["diff", &old, &old]), (Some(0), String::new(), String::new()));
+    let (status, out, _) = run(&["diff", &old, &new]);
+    assert_eq!(status, Some(1));
+    assert_eq!(
+        out,
+        "USER alice\n  + CANCEL_PROCESS_INSTANCE on PROCESS_DEFINITION *\n\
+         USER bob\n  - CANCEL_PROCESS_INSTANCE on PROCESS_DEFINITION *\n"
+    );
+    let table = folder.join("new.table").to_str().unwrap().to_owned();
+    run(&["compile", &new, "-o", &table]);
+    assert_eq!(run(&["diff", &old, &table]).1, out, "a table is as good as its policy");
+    let (_, lines, _) = run(&["diff", &old, &new, "--json"]);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        first,
+        json!({"change": "gain", "ownerType": "USER", "ownerId": "alice", "right": {"resourceType":
+            "PROCESS_DEFINITION", "resourceId": "*", "permissionType": "CANCEL_PROCESS_INSTANCE"}})
+    );
+}
