@@ -95,7 +95,7 @@ fn judged(bytes: &mut Unstructured<'_>) -> Result<()> {
     let route = route(&both.settings, &call);
     let is_read = route.as_ref().is_some_and(|route| route.operation.looks_at_body());
     let is_form = route.as_ref().and_then(|route| route.operation.tenant.as_deref()).is_some_and(is_in_form);
-    let is_plain = !is_garbled && is_plain_path(&call, route.as_ref());
+    let is_plain = !is_garbled && is_plain_path(&both.settings, &call, route.as_ref());
     let applies = is_plain
         && (!is_form || call.body.is_none())
         && (!is_read || std::str::from_utf8(call.body.as_deref().unwrap_or_default()).is_ok())

@@ -2,6 +2,7 @@
 
 use crate::catalogue::{self, Route};
 use crate::evaluate::Call;
+use crate::settings::Settings;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,8 +11,13 @@ const TOO_MANY: usize = 64;
 
 /// Whether a path is one that every reader reads alike. The reference knows no others.
 #[must_use]
-pub fn is_plain_path(call: &Call, route: Option<&Route>) -> bool {
-    let path = call.path.split('?').next().unwrap_or_default();
+pub fn is_plain_path(settings: &Settings, call: &Call, route: Option<&Route>) -> bool {
+    let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
+    // Some readers take the method from the query; the base path alone is the root of web pages.
+    let names_method = catalogue::decode(query).unwrap_or_else(|| query.to_owned()).contains("_method");
+    if names_method || !settings.base.is_empty() && path == settings.base {
+        return false;
+    }
     let Some(segments) = path.strip_prefix('/') else { return false };
     // What may stand in a segment (RFC 3986 section 3.3), without the semicolon.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@%".contains(&byte);
