@@ -117,7 +117,7 @@ audit:
 
 bench: wasm envoy
 	cargo build --release -p portcullis-bench-noop --target wasm32-wasip1
-	cargo run --release -p portcullis-bench --bin bench
+	cargo run --release -p portcullis-bench --bin bench -- --json target/bench.json --svg target/bench.svg
 
 fuzz: | .rust
 	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install --locked cargo-fuzz@0.13.2' >&2; exit 2; }

@@ -1,62 +1,78 @@
-//! Who may do what: ten grants, the same for Portcullis and for Envoy's own filters, and the calls
-//! that go with them.
+//! Who may do what: so many grants, the same for Portcullis and for Envoy's own filters, and the
+//! calls that go with them.
 
 use portcullis_e2e::client::Request;
-use portcullis_e2e::tokens::Issuer;
 use serde_json::{Value, json};
 
 /// Who holds all grants.
 pub const USER: &str = "ada";
+/// As many grants as most cases have.
+pub const FEW: usize = 10;
+/// How many others hold them too, by a role.
+pub const MEMBERS: usize = 5_000;
 
-/// The groups that the user may read, one grant each.
-const GROUPS: std::ops::Range<u32> = 0..10;
-
-/// The paths that the user may GET, in the order of the grants.
-pub fn paths() -> impl Iterator<Item = String> {
-    GROUPS.map(path)
+/// The name of one of the others.
+pub fn member(number: usize) -> String {
+    format!("member-{number}")
 }
 
-/// The grants as a policy of Portcullis.
-pub fn policy() -> Value {
-    let grant = |group| {
-        json!({
-            "ownerType": "USER", "ownerId": USER, "permissionTypes": ["READ"],
-            "resourceType": "GROUP", "resourceId": format!("group-{group}"),
-        })
-    };
-    json!({"authorizations": GROUPS.map(grant).collect::<Vec<_>>()})
+/// The paths that may be read, in the order of the grants.
+pub fn paths(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(path)
 }
 
-/// A call that the last of the grants allows. The header fields are those of a plain client.
-pub fn granted() -> Request {
-    call(GROUPS.end - 1)
+fn path(group: usize) -> String {
+    format!("/v2/groups/group-{group}")
+}
+
+/// The grants as a policy of Portcullis: each on one group.
+pub fn policy(count: usize) -> Value {
+    let owner = json!({"ownerType": "USER", "ownerId": USER});
+    json!({"authorizations": (0..count).map(|n| grant(&owner, "GROUP", "READ", &format!("group-{n}"))).collect::<Vec<_>>()})
+}
+
+/// The same by a role that many have.
+pub fn members_policy() -> Value {
+    let owner = json!({"ownerType": "ROLE", "ownerId": "operators"});
+    json!({
+        "authorizations": (0..FEW).map(|n| grant(&owner, "GROUP", "READ", &format!("group-{n}"))).collect::<Vec<_>>(),
+        "roles": [{"roleId": "operators", "users": (0..MEMBERS).map(member).collect::<Vec<_>>()}],
+    })
+}
+
+/// Grants on processes, which the body of a call names.
+pub fn processes_policy() -> Value {
+    let owner = json!({"ownerType": "USER", "ownerId": USER});
+    let process = |n| grant(&owner, "PROCESS_DEFINITION", "CREATE_PROCESS_INSTANCE", &format!("process-{n}"));
+    json!({"authorizations": (0..FEW).map(process).collect::<Vec<_>>()})
+}
+
+fn grant(owner: &Value, resource: &str, permission: &str, id: &str) -> Value {
+    let mut grant = owner.clone();
+    grant["resourceType"] = resource.into();
+    grant["resourceId"] = id.into();
+    grant["permissionTypes"] = json!([permission]);
+    grant
+}
+
+/// A call that the grant in the middle allows: whoever tries one after the other has tried half of
+/// them then.
+pub fn granted(count: usize) -> Request {
+    plain(Request::get(path(count / 2)))
 }
 
 /// A call that no grant allows.
 pub fn not_granted() -> Request {
-    call(GROUPS.end)
+    plain(Request::get("/v2/groups/unknown"))
 }
 
-/// The user's token, with as much in it as an identity provider would put there. No two with
-/// different numbers are the same.
-pub fn token(issuer: &Issuer, number: usize) -> String {
-    issuer.token(&json!({
-        "jti": format!("onrtro:{number:08}-1f2e-4d3c-8b4a-5968778695a4"),
-        "sub": "5f3c1b0e-8d4e-4a55-9f0b-3c1d2e4f5a6b",
-        "typ": "Bearer",
-        "azp": "orchestration-console",
-        "scope": "openid profile email",
-        "preferred_username": USER,
-        "name": "Ada Lovelace",
-        "email": "ada@example.com",
-        "email_verified": true,
-    }))
+/// A call whose body of 1 KB says what is asked for.
+pub fn start(process: &str) -> Request {
+    let body = json!({"variables": {"note": "x".repeat(940)}, "processDefinitionId": process});
+    plain(Request::post("/v2/process-instances", &body))
 }
 
-fn call(group: u32) -> Request {
-    Request::get(path(group)).header("user-agent", "bench").header("accept", "application/json")
-}
-
-fn path(group: u32) -> String {
-    format!("/v2/groups/group-{group}")
+/// The header fields of a plain client.
+fn plain(request: Request) -> Request {
+    request.header("user-agent", "bench").header("accept", "application/json")
 }

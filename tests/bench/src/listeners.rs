@@ -7,12 +7,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use portcullis_e2e::gateway::{Gateway, Listener};
-use portcullis_e2e::tokens::Issuer;
 use serde_json::{Value, json};
 
-use crate::grants;
+use crate::cases::Providers;
+use crate::grants::{self, FEW};
 use crate::native::{self, Cache};
 use crate::options::Options;
+use crate::provider::{AUDIENCE, ISSUER, Provider};
 
 /// No filter but the router.
 pub const DIRECT: &str = "direct";
@@ -24,10 +25,31 @@ pub const PORTCULLIS: &str = "portcullis";
 pub const LOGGED: &str = "logged";
 /// [`PORTCULLIS`] again in a VM of its own, whose cache ever new tokens fill.
 pub const STRANGERS: &str = "strangers";
+/// The same with tokens that are signed ES256.
+pub const STRANGERS_ES256: &str = "strangers, ES256";
+/// [`PORTCULLIS`] with grants that many have by a role.
+pub const MEMBERS: &str = "members";
+/// [`PORTCULLIS`] with grants on what bodies name.
+pub const PROCESSES: &str = "processes";
 /// Envoy's own filters, which keep verified tokens.
 pub const NATIVE: &str = "native";
 /// Envoy's own filters, which check every token.
 pub const FORGETFUL: &str = "forgetful";
+/// The same with tokens that are signed ES256.
+pub const FORGETFUL_ES256: &str = "forgetful, ES256";
+
+/// The listener of Portcullis with more grants.
+pub fn ours_with(grants: usize) -> String {
+    format!("{PORTCULLIS}, {grants}")
+}
+
+/// The listener of Envoy's own filters with more policies.
+pub fn native_with(policies: usize) -> String {
+    format!("{NATIVE}, {policies}")
+}
+
+/// Grants and policies beyond a few.
+pub const MANY: [usize; 2] = [1_000, 10_000];
 
 /// The listener of another build of the module, by its number on the command line.
 pub fn beside(number: usize) -> String {
@@ -35,30 +57,59 @@ pub fn beside(number: usize) -> String {
 }
 
 /// Envoy's configuration with all listeners.
-pub fn bootstrap(options: &Options, issuer: &Issuer) -> Result<Value> {
+pub fn bootstrap(options: &Options, providers: &Providers) -> Result<Value> {
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+    let Providers { rs256, es256 } = providers;
     let module = &options.module;
-    let ours = |l: Listener, module: &Path, vm: &str| in_vm(l, module, vm).issuer(issuer).policy(&grants::policy());
-    let envoys = |l: Listener, cache| {
-        let [jwt_authn, rbac] = native::filters(issuer, cache);
-        l.without_filter().without_belt().edit_manager(|manager| {
-            let filters = manager["http_filters"].as_array_mut().expect("http_filters");
-            filters.splice(0..0, [jwt_authn, rbac]);
-        })
+    let ours = |name: &str, vm: &str, provider: &Provider, policy: &Value| {
+        let (name, vm, policy, jwks) = (name.to_owned(), vm.to_owned(), policy.clone(), provider.jwks());
+        move |l: Listener| unlogged(guarded(in_vm(answering(l, &name), module, &vm), jwks).policy(&policy))
     };
+    let envoys = |name: &str, provider: &Provider, cache, policies| {
+        let (name, filters) = (name.to_owned(), native::filters(provider, cache, policies));
+        move |l: Listener| {
+            answering(l, &name).without_filter().without_belt().edit_manager(|manager| {
+                let all = manager["http_filters"].as_array_mut().expect("http_filters");
+                all.splice(0..0, filters);
+            })
+        }
+    };
+    let few = grants::policy(FEW);
     let mut gateway = Gateway::new(nowhere)?
         .listener(DIRECT, |l| answering(l, DIRECT).without_filter().without_belt())
         .listener(NOOP, |l| nothing(in_vm(answering(l, NOOP), &options.noop, NOOP)).without_belt())
-        .listener(PORTCULLIS, |l| unlogged(ours(answering(l, PORTCULLIS), module, PORTCULLIS)))
-        .listener(LOGGED, |l| ours(answering(l, LOGGED), module, PORTCULLIS))
-        .listener(STRANGERS, |l| unlogged(ours(answering(l, STRANGERS), module, STRANGERS)))
-        .listener(NATIVE, |l| envoys(answering(l, NATIVE), Cache::On))
-        .listener(FORGETFUL, |l| envoys(answering(l, FORGETFUL), Cache::Off));
+        .listener(PORTCULLIS, ours(PORTCULLIS, PORTCULLIS, rs256, &few))
+        .listener(LOGGED, |l| guarded(in_vm(answering(l, LOGGED), module, PORTCULLIS), rs256.jwks()).policy(&few))
+        .listener(STRANGERS, ours(STRANGERS, STRANGERS, rs256, &few))
+        .listener(STRANGERS_ES256, ours(STRANGERS_ES256, STRANGERS, es256, &few))
+        .listener(MEMBERS, ours(MEMBERS, MEMBERS, rs256, &grants::members_policy()))
+        .listener(PROCESSES, ours(PROCESSES, PORTCULLIS, rs256, &grants::processes_policy()))
+        .listener(NATIVE, envoys(NATIVE, rs256, Cache::On, FEW))
+        .listener(FORGETFUL, envoys(FORGETFUL, rs256, Cache::Off, FEW))
+        .listener(FORGETFUL_ES256, envoys(FORGETFUL_ES256, es256, Cache::Off, FEW));
+    for count in MANY {
+        let (of_ours, of_native) = (ours_with(count), native_with(count));
+        gateway = gateway
+            .listener(&of_ours, ours(&of_ours, PORTCULLIS, rs256, &grants::policy(count)))
+            .listener(&of_native, envoys(&of_native, rs256, Cache::On, count));
+    }
     for (number, module) in options.beside.iter().enumerate() {
         let name = beside(number);
-        gateway = gateway.listener(&name, |l| unlogged(ours(answering(l, &name), module, &name)));
+        gateway = gateway.listener(&name, |l| {
+            unlogged(guarded(in_vm(answering(l, &name), module, &name), rs256.jwks()).policy(&few))
+        });
     }
     Ok(gateway.build())
+}
+
+/// Goes by the tokens of that key set.
+fn guarded(listener: Listener, jwks: Value) -> Listener {
+    listener.edit_plugin(|plugin| {
+        let issuer = &mut plugin["issuers"][0];
+        issuer["issuer"] = ISSUER.into();
+        issuer["audiences"] = json!([AUDIENCE]);
+        issuer["jwks"] = json!({"inline": jwks});
+    })
 }
 
 /// Every request that the filters let pass is answered at once.

@@ -43,6 +43,12 @@ impl Machine {
         format!("{cpu}, {cores} cores, Linux {kernel}, load before {load}\nEnvoy {envoy}\ncommit {commit}")
     }
 
+    /// For a drawing.
+    pub fn line(&self) -> String {
+        let version = self.envoy.split('/').nth(1).unwrap_or(&self.envoy);
+        format!("{}, {} cores, Envoy {version}, commit {}", self.cpu, self.cores, self.commit)
+    }
+
     /// For programs.
     pub fn json(&self) -> Value {
         let Self { cpu, cores, kernel, load, envoy, commit } = self;

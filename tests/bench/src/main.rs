@@ -12,12 +12,15 @@
 //! request, and of that only what a case adds over a direct response in the same round.
 
 mod cases;
+mod draw;
+mod footprint;
 mod grants;
 mod listeners;
 mod load;
 mod machine;
 mod native;
 mod options;
+mod provider;
 mod random;
 mod report;
 mod rounds;
@@ -31,11 +34,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use portcullis_e2e::envoy::{self, Launch};
-use portcullis_e2e::tokens::Issuer;
 
-use crate::cases::Case;
+use crate::cases::{Case, Providers};
+use crate::footprint::Footprint;
 use crate::machine::Machine;
 use crate::options::Options;
+use crate::provider::Provider;
 use crate::report::Report;
 use crate::worker::Worker;
 
@@ -64,18 +68,22 @@ fn run(options: &Options) -> Result<()> {
     let stop = Arc::clone(&stopped);
     ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed))?;
 
-    let issuer = Issuer::new("https://login.example.com/realms/camunda", "orchestration-api")?;
-    let cases = Case::all(options, &issuer);
-    let envoy = Launch::new(listeners::bootstrap(options, &issuer)?).start()?;
+    let providers = Providers { rs256: Provider::new("RS256")?, es256: Provider::new("ES256")? };
+    let cases = Case::all(options, &providers);
+    let envoy = Launch::new(listeners::bootstrap(options, &providers)?).start()?;
     let machine = Machine::look(&envoy)?;
-    cases::verify_listeners(&envoy, &cases, &issuer)?;
+    cases::verify_listeners(&envoy, &cases, &providers)?;
 
     let worker = Worker::find(envoy.pid())?;
     let measured = rounds::measure(&envoy, &worker, cases, options, &stopped)?;
     cases::verify_caches(&envoy, &measured)?;
     drop(envoy);
 
-    let report = Report::new(machine, options, &measured);
+    let footprint = Footprint::measure(options)?;
+    let report = Report::new(machine, footprint, options, &measured);
     report.print();
+    if let Some(file) = &options.svg {
+        draw::costs(file, &report)?;
+    }
     options.json.as_ref().map_or(Ok(()), |file| report.write(file))
 }

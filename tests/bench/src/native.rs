@@ -1,10 +1,10 @@
 //! The same with what Envoy has itself: `jwt_authn` checks the token, RBAC holds its claims and the
 //! call against one policy per grant.
 
-use portcullis_e2e::tokens::Issuer;
 use serde_json::{Value, json};
 
 use crate::grants;
+use crate::provider::{AUDIENCE, DEPARTMENT, ISSUER, Provider};
 
 /// Where `jwt_authn` leaves the claims for RBAC.
 const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
@@ -19,16 +19,16 @@ pub enum Cache {
     Off,
 }
 
-/// Both filters, in their order.
-pub fn filters(issuer: &Issuer, cache: Cache) -> [Value; 2] {
-    [jwt_authn(issuer, cache), rbac()]
+/// Both filters, in their order, with so many policies.
+pub fn filters(provider: &Provider, cache: Cache, policies: usize) -> [Value; 2] {
+    [jwt_authn(provider, cache), rbac(policies)]
 }
 
-fn jwt_authn(issuer: &Issuer, cache: Cache) -> Value {
+fn jwt_authn(provider_of_keys: &Provider, cache: Cache) -> Value {
     let mut provider = json!({
-        "issuer": issuer.name(),
-        "audiences": [issuer.audience()],
-        "local_jwks": {"inline_string": issuer.jwks().to_string()},
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "local_jwks": {"inline_string": provider_of_keys.jwks().to_string()},
         "forward": true,
         "payload_in_metadata": CLAIMS,
     });
@@ -42,9 +42,9 @@ fn jwt_authn(issuer: &Issuer, cache: Cache) -> Value {
     }})
 }
 
-/// One policy per grant: a method and a path for a user. RBAC tries them in the order of their
-/// names, so the last grant is the dearest.
-fn rbac() -> Value {
+/// One policy per grant: a method and a path for a user, by a claim that says who may. RBAC tries
+/// them in the order of their names, the path first, which is what differs between them.
+fn rbac(policies: usize) -> Value {
     let policy = |(number, path): (usize, String)| {
         let may = json!({
             "permissions": [{"and_rules": {"rules": [
@@ -53,13 +53,13 @@ fn rbac() -> Value {
             ]}}],
             "principals": [{"sourced_metadata": {"metadata_matcher": {
                 "filter": JWT_AUTHN,
-                "path": [{"key": CLAIMS}, {"key": "preferred_username"}],
-                "value": {"string_match": {"exact": grants::USER}},
+                "path": [{"key": CLAIMS}, {"key": DEPARTMENT.0}],
+                "value": {"string_match": {"exact": DEPARTMENT.1}},
             }}}],
         });
-        (format!("grant-{number}"), may)
+        (format!("grant-{number:05}"), may)
     };
-    let policies: serde_json::Map<_, _> = grants::paths().enumerate().map(policy).collect();
+    let policies: serde_json::Map<_, _> = grants::paths(policies).enumerate().map(policy).collect();
     json!({"name": "envoy.filters.http.rbac", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
         "rules": {"action": "ALLOW", "policies": policies},

@@ -7,13 +7,15 @@ use anyhow::{Context, Result, bail};
 use portcullis_e2e::workspace;
 
 const USAGE: &str = "usage: bench [--quick] [--rounds N] [--slot MS] [--module FILE] [--beside FILE]... [--json FILE]
+             [--svg FILE]
 
   --quick        a smoke run of a few seconds; its numbers mean little
   --rounds N     how often every case is measured (default 120)
   --slot MS      for how long each time, in milliseconds (default 50)
   --module FILE  measure that module instead of target/portcullis.wasm
   --beside FILE  measure another build of it, too, in the same Envoy
-  --json FILE    write everything, each sample too, to that file";
+  --json FILE    write everything, each sample too, to that file
+  --svg FILE     draw it";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Options {
     pub beside: Vec<PathBuf>,
     /// Where the report goes as JSON.
     pub json: Option<PathBuf>,
+    /// Where it is drawn.
+    pub svg: Option<PathBuf>,
 }
 
 impl Options {
@@ -42,6 +46,7 @@ impl Options {
             noop: beside_this_program("wasm32-wasip1/release/portcullis_bench_noop.wasm")?,
             beside: Vec::new(),
             json: None,
+            svg: None,
         };
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} needs a value"));
@@ -51,6 +56,7 @@ impl Options {
                 "--slot" => options.slot = Duration::from_millis(positive(&word, &value()?)?),
                 "--module" => options.module = value()?.into(),
                 "--beside" => options.beside.push(value()?.into()),
+                "--svg" => options.svg = Some(value()?.into()),
                 "--json" => options.json = Some(value()?.into()),
                 "--help" | "-h" => {
                     println!("{USAGE}");

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::cases::{BASE, COMPARED};
+use crate::cases::{COMPARED, Comparison};
+use crate::footprint::Footprint;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::rounds::Measured;
@@ -16,6 +17,7 @@ use crate::statistics::{Estimate, estimate, median};
 #[derive(Debug)]
 pub struct Report<'a> {
     machine: Machine,
+    footprint: Footprint,
     options: &'a Options,
     rows: Vec<Row<'a>>,
     ratios: Vec<Ratio>,
@@ -39,31 +41,37 @@ struct Ratio {
     one: String,
     other: String,
     ratio: Estimate,
+    /// The target.
+    most: Option<f64>,
 }
 
 impl<'a> Report<'a> {
     /// Computes it.
-    pub fn new(machine: Machine, options: &'a Options, measured: &'a [Measured]) -> Self {
+    pub fn new(machine: Machine, footprint: Footprint, options: &'a Options, measured: &'a [Measured]) -> Self {
         let rounds = options.rounds;
         let named = |name: &str| measured.iter().find(|m| m.case.name == name);
-        let base = named(BASE).map_or(&[][..], |m| &m.micros);
-        let added = |m: &Measured, rounds: &[usize]| median(rounds.iter().map(|r| m.micros[*r] - base[*r]));
+        let added = |m: &Measured, rounds: &[usize]| {
+            let base = m.case.base.and_then(named).map_or(&[][..], |base| &base.micros);
+            median(rounds.iter().map(|r| m.micros[*r] - base[*r]))
+        };
         let row = |m: &'a Measured| {
-            let added = (m.case.name != BASE).then(|| estimate(rounds, |drawn| added(m, drawn)));
+            let added = m.case.base.map(|_| estimate(rounds, |drawn| added(m, drawn)));
             Row { measured: m, micros: median(m.micros.iter().copied()), added }
         };
-        let ratio = |one: &str, other: &str| {
+        let ratio = |one: &str, other: &str, most| {
             let (first, second) = named(one).zip(named(other))?;
             let ratio = estimate(rounds, |drawn| added(first, drawn) / added(second, drawn));
-            Some(Ratio { one: one.to_owned(), other: other.to_owned(), ratio })
+            Some(Ratio { one: one.to_owned(), other: other.to_owned(), ratio, most })
         };
+        let compared = COMPARED.iter().map(|Comparison { one, other, most }| (*one, *other, *most));
         let beside = measured.iter().filter(|m| m.case.name.starts_with("beside: "));
-        let pairs = COMPARED.into_iter().chain(beside.map(|m| (m.case.name.as_str(), COMPARED[0].0)));
+        let pairs = compared.chain(beside.map(|m| (m.case.name.as_str(), COMPARED[0].one, None)));
         Self {
             machine,
+            footprint,
             options,
             rows: measured.iter().map(row).collect(),
-            ratios: pairs.filter_map(|(one, other)| ratio(one, other)).collect(),
+            ratios: pairs.filter_map(|(one, other, most)| ratio(one, other, most)).collect(),
             waited: median(measured.iter().flat_map(|m| m.waited.iter().copied())),
         }
     }
@@ -77,18 +85,36 @@ impl<'a> Report<'a> {
             self.options.slot.as_millis(),
             self.waited * 100.0,
         );
-        println!("{:<30}{:>10}{:>10}{:>18}", "CPU OF THE WORKER PER REQUEST", "MICROS", "ADDED", "95 %");
+        println!("{:<38}{:>10}{:>10}{:>20}", "CPU OF THE WORKER PER REQUEST", "MICROS", "ADDED", "95 %");
         for Row { measured, micros, added } in &self.rows {
             let added = added.map_or_else(String::new, |a| {
-                format!("{:>+10.1}{:>18}", a.value, format!("{:+.1} to {:+.1}", a.low, a.high))
+                format!("{:>+10.1}{:>20}", a.value, format!("{:+.1} to {:+.1}", a.low, a.high))
             });
-            println!("{:<30}{micros:>10.1}{added}", measured.case.name);
+            println!("{:<38}{micros:>10.1}{added}", measured.case.name);
         }
-        println!("\n{:<60}{:>8}{:>15}", "WHAT ONE ADDS, AS A RATIO TO WHAT THE OTHER ADDS", "RATIO", "95 %");
-        for Ratio { one, other, ratio } in &self.ratios {
-            let interval = format!("{:.2} to {:.2}", ratio.low, ratio.high);
-            println!("{:<60}{:>8.2}{interval:>15}", format!("{one} / {other}"), ratio.value);
+        println!(
+            "\n{:<72}{:>8}{:>17}{:>16}",
+            "WHAT ONE ADDS, IN PARTS OF WHAT THE OTHER ADDS", "RATIO", "95 %", "TARGET"
+        );
+        for Ratio { one, other, ratio, most } in &self.ratios {
+            let interval = format!("{:.3} to {:.3}", ratio.low, ratio.high);
+            let target = most.map_or_else(String::new, |most| {
+                format!("{:>8.3} {}", most, if ratio.value <= most { "met" } else { "missed" })
+            });
+            println!("{:<72}{:>8.3}{interval:>17}{target:>16}", format!("{one} / {other}"), ratio.value);
         }
+        let Footprint { module, worker } = self.footprint;
+        println!("\nmodule {:.0} KB; resident memory per worker {:.1} MB", module as f64 / 1e3, worker as f64 / 1e6);
+    }
+
+    /// On what and of what the numbers are, in one line.
+    pub fn title(&self) -> String {
+        self.machine.line()
+    }
+
+    /// What each case adds, for drawing.
+    pub fn added(&self) -> impl Iterator<Item = (&str, Estimate)> {
+        self.rows.iter().filter_map(|row| Some((row.measured.case.name.as_str(), row.added?)))
     }
 
     /// Writes it for programs.
@@ -107,9 +133,11 @@ impl<'a> Report<'a> {
                 "samples": row.measured.micros.iter().map(|m| rounded(*m)).collect::<Vec<_>>(),
             })
         };
-        let ratio = |r: &Ratio| json!({"of": r.one, "to": r.other, "added": interval(&r.ratio)});
+        let ratio = |r: &Ratio| json!({"of": r.one, "to": r.other, "added": interval(&r.ratio), "target": r.most});
         json!({
             "machine": self.machine.json(),
+            "moduleBytes": self.footprint.module,
+            "workerBytes": self.footprint.worker,
             "module": self.options.module,
             "rounds": self.options.rounds,
             "slotMillis": self.options.slot.as_millis() as u64,
