@@ -188,13 +188,13 @@ pub fn verify_listeners(envoy: &Envoy, cases: &[Case], providers: &Providers) ->
 const CHECKS: &str = "wasmcustom.wasm_filter.portcullis.component.host.portcullis_signature_checks";
 
 /// A few signatures are checked where tokens are kept, one for each VM and listener.
-const FEW: u64 = 50;
+const SLACK: u64 = 50;
 
 /// Caches did their work where they should, and only there.
 pub fn verify_caches(envoy: &Envoy, measured: &[Measured]) -> Result<()> {
     let sent = |name: &str| measured.iter().filter(|m| m.case.name == name).map(|m| m.sent).sum::<u64>();
     let between = |what: &str, found: u64, least: u64| {
-        if (least..least + FEW).contains(&found) {
+        if (least..least + SLACK).contains(&found) {
             return Ok(());
         }
         bail!("{what}: {found}, where {least} were expected: the cases are not what they are called")
