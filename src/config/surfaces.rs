@@ -11,10 +11,13 @@ use std::collections::BTreeSet;
 pub(super) fn open(api: &ApiSource) -> Result<Vec<Surface>, ConfigError> {
     let known = Surface::ALL.into_iter().filter(|surface| *surface != Surface::PhysicalTenants);
     let read = |(number, name): (usize, &String)| {
-        let refused = |reason: String| ConfigError::new(format!("api.surfaces[{number}]"), format!("`{name}` {reason}"));
+        let refused =
+            |reason: String| ConfigError::new(format!("api.surfaces[{number}]"), format!("`{name}` {reason}"));
         // Each physical tenant has issuers and grants of its own, which one policy cannot stand for.
         if name == Surface::PhysicalTenants.name() {
-            return Err(refused("cannot be opened: a physical tenant has its own identity providers and grants".into()));
+            return Err(refused(
+                "cannot be opened: a physical tenant has its own identity providers and grants".into(),
+            ));
         }
         known.clone().find(|surface| surface.name() == name).ok_or_else(|| {
             let names: Vec<&str> = known.clone().map(Surface::name).collect();
