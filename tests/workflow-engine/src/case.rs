@@ -125,7 +125,7 @@ pub struct Call {
     /// A decision that the process evaluates.
     #[serde(skip_serializing_if = "is_default")]
     pub decides: Option<String>,
-    /// What of a job is updated: `retries` or `timeout`; else both.
+    /// What of a job is updated: `retries`, `timeout`, or from 8.10 on `priority`; else the first two.
     #[serde(skip_serializing_if = "is_default")]
     pub attribute: Option<String>,
     /// The claim of a mapping rule.

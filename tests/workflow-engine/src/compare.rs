@@ -2,6 +2,7 @@
 
 use crate::case::{Case, Verdict, World};
 use crate::generate::{self, Made};
+use crate::grpc;
 use crate::harness::Harness;
 use crate::property::{self, Ours};
 use crate::recorded::{self, Recorded};
@@ -22,6 +23,8 @@ const CALLS: u64 = 10;
 pub struct Report {
     /// How often the cluster said this and Portcullis that.
     pub answers: BTreeMap<(Verdict, Ours), u64>,
+    /// How many gRPC calls, which ask the engine the same, Portcullis decided besides.
+    pub over_grpc: usize,
     /// How often the edge knew all that decides, and left the decision to the cluster all the same.
     pub hesitant: BTreeMap<String, u64>,
     /// Calls that broke the property.
@@ -61,6 +64,7 @@ pub fn run(pairs: u64, seed: u64) -> Result<bool> {
         println!("{count:>8} known here, and left to the cluster: {operation}");
     }
     let (pairs, broken) = (report.pairs(), report.broken);
+    println!("{:>8} gRPC calls that ask the same", report.over_grpc);
     println!("{pairs} pairs, {broken} break the property, --seed {seed}, {:.0?}", started.elapsed());
     Ok(same && broken == 0)
 }
@@ -92,15 +96,22 @@ fn ask_all(harness: &mut Harness, made: &Made, seed: u64, report: &mut Report) -
     for (number, (principal, call)) in made.calls.iter().enumerate() {
         let name = format!("seed {seed}, call {number}");
         let case = Case { name, world: made.world.clone(), principal: principal.clone(), call: call.clone() };
-        let request = rest::request(call).with_context(|| format!("no request for {call:?}"))?;
+        let over_rest = rest::request(call).with_context(|| format!("no request for {call:?}"))?;
         let (verdict, _) = engine.ask(call, &world::caller(principal))?;
-        let (ours, _) = property::ours(&plan, &case, &request)?;
-        *report.answers.entry((verdict, ours)).or_default() += 1;
-        if ours == Ours::Deferred && verdict == Verdict::Allow && property::is_known(&case, &request) {
-            *report.hesitant.entry(call.operation.clone()).or_default() += 1;
-        }
-        if property::broken(&case, verdict, ours).is_some() {
-            suspects.push((case, request));
+        let over_grpc = grpc::requests(call);
+        report.over_grpc += over_grpc.len();
+        for (number, request) in [over_rest].into_iter().chain(over_grpc).enumerate() {
+            let (ours, _) = property::ours(&plan, &case, &request)?;
+            if number == 0 {
+                *report.answers.entry((verdict, ours)).or_default() += 1;
+            }
+            if ours == Ours::Deferred && verdict == Verdict::Allow && property::is_known(&case, &request) {
+                let operation = request.value["grpc"].as_str().unwrap_or(&call.operation);
+                *report.hesitant.entry(operation.to_owned()).or_default() += 1;
+            }
+            if property::broken(&case, verdict, ours).is_some() {
+                suspects.push((case.clone(), request));
+            }
         }
     }
     // Alone in an engine, nothing that other calls have left behind bears on it.

@@ -6,6 +6,7 @@
 
 use crate::case::{Call, Kind, Principal, World};
 use crate::commands::MEMBERS;
+use crate::grpc;
 use portcullis_reference::catalogue::{self, OPERATIONS};
 use portcullis_reference::dice::Dice;
 use serde_json::{Map, Value, json};
@@ -37,6 +38,24 @@ pub struct Made {
 /// So many calls in a random world.
 #[must_use]
 pub fn world(seed: u64, calls: usize) -> Made {
+    made(seed, calls, call)
+}
+
+/// The same with calls that the gRPC API has, too, also such as are newer than the version that is
+/// asked.
+#[must_use]
+pub fn world_over_grpc(seed: u64, calls: usize) -> Made {
+    made(seed, calls, |dice, number, multi_tenancy| {
+        loop {
+            let made = if dice.chance(15) { newer(dice) } else { call(dice, number, multi_tenancy) };
+            if !grpc::requests(&made).is_empty() {
+                return made;
+            }
+        }
+    })
+}
+
+fn made(seed: u64, calls: usize, call: impl Fn(&mut Dice, usize, bool) -> Call) -> Made {
     let mut dice = Dice::new(seed);
     let mut world = World { multi_tenancy: dice.chance(30), groups_claim: dice.chance(25), ..World::default() };
     let calls: Vec<Call> = (0..calls).map(|number| call(&mut dice, number, world.multi_tenancy)).collect();
@@ -271,6 +290,16 @@ fn call(dice: &mut Dice, number: usize, multi_tenancy: bool) -> Call {
         }
     }
     call
+}
+
+/// A call that the engine of this version does not have, or that is no command.
+fn newer(dice: &mut Dice) -> Call {
+    let operations = ["getTopology", "updateJob", "assignProcessInstanceBusinessId", "evaluateConditionals"];
+    named(dice.pick(&operations), dice, |call, dice| {
+        call.attribute = (call.operation == "updateJob").then(|| "priority".to_owned());
+        let has_tenant = call.operation == "evaluateConditionals" && dice.chance(70);
+        call.tenant = has_tenant.then(|| dice.pick(&["<default>", "t1", "t2"]).to_owned());
+    })
 }
 
 fn named(operation: &str, dice: &mut Dice, more: impl FnOnce(&mut Call, &mut Dice)) -> Call {

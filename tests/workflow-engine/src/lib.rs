@@ -2,7 +2,7 @@
 //! suites ([`suites`]), and random policies and calls are put to both ([`compare`]).
 //!
 //! ```text
-//! Case { policy, principal, call } ── rest ──────> request ──> Portcullis ──> decision ─┐
+//! Case { policy, principal, call } ── rest, grpc ─> request ──> Portcullis ──> decision ─┐
 //!                                  └─ commands ──> command ──> harness ─────> verdict ──┴─ property
 //! ```
 
@@ -10,6 +10,7 @@ pub mod case;
 pub mod commands;
 pub mod compare;
 pub mod generate;
+pub mod grpc;
 pub mod harness;
 pub mod java;
 mod models;

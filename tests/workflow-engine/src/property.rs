@@ -78,16 +78,7 @@ pub fn plan(world: &World, policy: &Value) -> Result<Rc<Plan>> {
 /// # Errors
 /// The request cannot be made.
 pub fn ours(plan: &Rc<Plan>, case: &Case, request: &Request) -> Result<(Ours, Value)> {
-    let text = |name: &str| request.value[name].as_str().unwrap_or_default().to_owned();
-    let headers = request.value["headers"].as_object().into_iter().flatten();
-    let headers = headers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
-    let body = match (&request.value["body"], request.value["rawBody"].as_str()) {
-        (Value::Null, None) => None,
-        (Value::Null, Some(raw)) => Some(BodySource::Raw(raw.to_owned())),
-        (body, _) => Some(BodySource::Json(body.clone())),
-    };
-    let request =
-        CaseRequest::new(text("method"), text("path"), headers.collect(), body).map_err(|error| anyhow!(error))?;
+    let request = case_request(&request.value).map_err(|error| anyhow!(error))?;
     let explanation = suite::decide(plan, &caller(case), &request, 0).explain();
     let ours = match (explanation["decision"].as_str(), explanation["certainty"].as_str()) {
         (Some("allow"), Some("final")) => Ours::Final,
@@ -95,6 +86,21 @@ pub fn ours(plan: &Rc<Plan>, case: &Case, request: &Request) -> Result<(Ours, Va
         _ => Ours::Deny,
     };
     Ok((ours, explanation))
+}
+
+fn case_request(request: &Value) -> Result<CaseRequest, String> {
+    if let Some(call) = request["grpc"].as_str() {
+        return CaseRequest::grpc(call, Some(&request["message"]), Vec::new(), None);
+    }
+    let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+    let headers = request["headers"].as_object().into_iter().flatten();
+    let headers = headers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
+    let body = match (&request["body"], request["rawBody"].as_str()) {
+        (Value::Null, None) => None,
+        (Value::Null, Some(raw)) => Some(BodySource::Raw(raw.to_owned())),
+        (body, _) => Some(BodySource::Json(body.clone())),
+    };
+    CaseRequest::new(text("method"), text("path"), headers.collect(), body)
 }
 
 fn caller(case: &Case) -> Caller {

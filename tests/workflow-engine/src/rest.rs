@@ -14,7 +14,8 @@ pub enum Names {
     Key,
 }
 
-const KEY: &str = "2251799813685249";
+/// A key, as the API writes keys.
+pub(crate) const KEY: &str = "2251799813685249";
 
 /// A request.
 #[derive(Clone, PartialEq, Debug)]
@@ -53,6 +54,7 @@ fn of_process(call: &Call) -> Option<Parts> {
         "evaluateDecision" => {
             post("/v2/decision-definitions/evaluation", json!({ "decisionDefinitionId": call.id }), Names::All)
         }
+        "evaluateConditionals" => post("/v2/conditionals/evaluation", json!({ "variables": {} }), Names::Key),
         "publishMessage" => {
             post("/v2/messages/publication", json!({ "name": call.name, "correlationKey": "k" }), Names::All)
         }
@@ -69,6 +71,9 @@ fn of_process(call: &Call) -> Option<Parts> {
             &instance("migration"),
             json!({ "targetProcessDefinitionKey": KEY, "mappingInstructions": [] }),
         ),
+        "assignProcessInstanceBusinessId" => {
+            keyed("POST", &instance("business-id-assignment"), json!({ "businessId": "b" }))
+        }
         "resolveIncident" => keyed("POST", &format!("/v2/incidents/{KEY}/resolution"), Value::Null),
         "createElementInstanceVariables" => {
             keyed("PUT", &format!("/v2/element-instances/{KEY}/variables"), json!({ "variables": { "x": 1 } }))
@@ -89,6 +94,9 @@ fn of_process(call: &Call) -> Option<Parts> {
         "throwJobError" => keyed("POST", &format!("/v2/jobs/{KEY}/error"), json!({ "errorCode": "e" })),
         "updateJob" => {
             let mut changes = json!({ "retries": 2, "timeout": 90_000 });
+            if call.attribute.as_deref() == Some("priority") {
+                changes = json!({ "priority": 30 });
+            }
             if let (Some(only), Some(object)) = (&call.attribute, changes.as_object_mut()) {
                 object.retain(|name, _| name == only);
             }
@@ -117,6 +125,7 @@ fn of_resource(call: &Call) -> Option<Parts> {
     let keyed = |value| Some((value, Names::Key, Some(false)));
     match call.operation.as_str() {
         "createDeployment" => Some((deployment(call), Names::All, None)),
+        "getTopology" => plain("GET", "/v2/topology", Value::Null),
         "deleteResource" => keyed(with_body("POST", &format!("/v2/resources/{KEY}/deletion"), Value::Null)),
         "getResource" => keyed(with_body("GET", &format!("/v2/resources/{KEY}"), Value::Null)),
         "cancelProcessInstancesBatchOperation" => batch("cancellation"),
@@ -184,24 +193,29 @@ fn with_body(method: &str, path: &str, body: Value) -> Value {
     request
 }
 
-fn with_tenant(mut body: Value, call: &Call) -> Value {
+pub(crate) fn with_tenant(mut body: Value, call: &Call) -> Value {
     if let Some(tenant) = &call.tenant {
         body["tenantId"] = json!(tenant);
     }
     body
 }
 
-/// A deployment of one file, as a form of several parts.
-fn deployment(call: &Call) -> Value {
+/// What a file is called that is deployed.
+pub(crate) fn file_name(call: &Call) -> String {
     let extension = match call.kind.unwrap_or_default() {
         Kind::Bpmn => "bpmn",
         Kind::Dmn => "dmn",
         Kind::Form => "form",
         Kind::Resource => "rpa",
     };
+    format!("{}.{extension}", call.id)
+}
+
+/// A deployment of one file, as a form of several parts.
+fn deployment(call: &Call) -> Value {
     let mut form = format!(
-        "--b\r\ncontent-disposition: form-data; name=\"resources\"; filename=\"{}.{extension}\"\r\n\r\n<x/>\r\n",
-        call.id
+        "--b\r\ncontent-disposition: form-data; name=\"resources\"; filename=\"{}\"\r\n\r\n<x/>\r\n",
+        file_name(call)
     );
     if let Some(tenant) = &call.tenant {
         let _ = write!(form, "--b\r\ncontent-disposition: form-data; name=\"tenantId\"\r\n\r\n{tenant}\r\n");
