@@ -1,8 +1,8 @@
 //! A real cluster of one broker, with its gateway for REST and gRPC.
 
 use crate::parts::CAMUNDA;
-use crate::server::{Server, free_port};
 use anyhow::Result;
+use portcullis_e2e::server::{Server, free_port};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;

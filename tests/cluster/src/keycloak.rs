@@ -1,9 +1,9 @@
 //! A real identity provider: Keycloak, with one realm and a client for each caller.
 
 use crate::parts::KEYCLOAK;
-use crate::server::{Server, free_port};
 use anyhow::{Context, Result, ensure};
 use portcullis_e2e::client::{self, Request, Response};
+use portcullis_e2e::server::{Server, free_port};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;

@@ -8,7 +8,6 @@ mod camunda;
 mod keycloak;
 mod parts;
 mod scenario;
-mod server;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 //! the tree.
 
 use anyhow::{Context, Result, ensure};
-use std::env;
+use portcullis_e2e::cache;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,16 +22,6 @@ pub const KEYCLOAK: Distribution =
 
 const UNPACK: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack";
 const CLIENTS: [&str; 5] = ["package.json", "package-lock.json", "steps.mjs", "rest.mjs", "grpc.mjs"];
-
-/// Where everything is kept: `PORTCULLIS_CACHE`, else `portcullis` in the user's cache folder.
-fn cache() -> Result<PathBuf> {
-    if let Some(named) = env::var_os("PORTCULLIS_CACHE") {
-        return Ok(PathBuf::from(named));
-    }
-    let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let user = user.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-    Ok(user.context("no HOME: set PORTCULLIS_CACHE")?.join("portcullis"))
-}
 
 impl Distribution {
     /// Its folder; fetched where it is not there yet.

@@ -18,15 +18,29 @@ pub mod envoy;
 pub mod gateway;
 pub mod http1;
 pub mod idp;
+pub mod server;
 pub mod suites;
 pub mod tokens;
+pub mod trial;
 pub mod upstream;
 pub mod wait;
 
 use std::path::PathBuf;
 
+use anyhow::{Context as _, Result};
+
 /// The workspace's root folder.
 pub fn workspace() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).map_or_else(|| here.clone(), PathBuf::from)
+}
+
+/// Where what is fetched is kept: `PORTCULLIS_CACHE`, else `portcullis` in the user's cache folder.
+pub fn cache() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("PORTCULLIS_CACHE") {
+        return Ok(PathBuf::from(named));
+    }
+    let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let user = user.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    Ok(user.context("no HOME: set PORTCULLIS_CACHE")?.join("portcullis"))
 }

@@ -98,8 +98,8 @@ impl Callers {
         Ok(Self { issuer, tokens: RefCell::default() })
     }
 
-    /// A listener that decides as the suite says.
-    pub fn listener(&self, suite: &Suite, trust: Trust, listener: Listener) -> Listener {
+    /// The plugin configuration by which a suite's cases of that kind are decided.
+    pub fn configuration(&self, suite: &Suite, trust: Trust) -> Value {
         let mut plugin = suite.configuration.clone();
         plugin["decisionLog"] = json!({"filterState": true});
         let jwks = json!({"inline": self.issuer.jwks()});
@@ -121,6 +121,12 @@ impl Callers {
                 ]);
             }
         }
+        plugin
+    }
+
+    /// A listener that decides as the suite says.
+    pub fn listener(&self, suite: &Suite, trust: Trust, listener: Listener) -> Listener {
+        let plugin = self.configuration(suite, trust);
         let mut belt = vec![format!("{}:allow", suite.plan.name)];
         if suite.plan.gate == Gate::Stream {
             belt.push(format!("{}:pending", suite.plan.name));

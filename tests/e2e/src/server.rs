@@ -1,8 +1,8 @@
 //! Servers that run for one test: each in a process group of its own, which ends with it.
 
+use crate::client::{self, Request};
+use crate::wait;
 use anyhow::{Context, Result, bail};
-use portcullis_e2e::client::{self, Request};
-use portcullis_e2e::wait;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
@@ -32,23 +32,31 @@ impl Server {
 
     /// Waits until it answers 200 at that address.
     pub fn wait(&mut self, addr: SocketAddr, path: &str) -> Result<()> {
-        let answers = |server: &mut Self| {
-            if let Ok(Some(status)) = server.child.try_wait() {
-                return Some(Err(status));
-            }
-            let response = client::send(addr, &Request::get(path)).ok()?;
-            (response.status == 200).then_some(Ok(()))
+        self.wait_until(&format!("{addr}{path}"), || {
+            client::send(addr, &Request::get(path)).is_ok_and(|response| response.status == 200)
+        })
+    }
+
+    /// Waits until that is so; gives up as soon as the process has ended.
+    pub fn wait_until(&mut self, what: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
+        let mut answers = |server: &mut Self| match server.child.try_wait() {
+            Ok(Some(status)) => Some(Err(status)),
+            _ => is_so().then_some(Ok(())),
         };
-        match wait::until_within(START, &format!("{} at {addr}{path}", self.name), || answers(self)) {
+        match wait::until_within(START, &format!("{}: {what}", self.name), || answers(self)) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(status)) => bail!("{} ended: {status}\n{}", self.name, self.last_words()),
             Err(error) => bail!("{error}\n{}", self.last_words()),
         }
     }
 
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
     fn last_words(&self) -> String {
-        let log = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&log);
+        let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
