@@ -29,11 +29,18 @@ impl Envoy {
         all
     }
 
-    /// The target that is forwarded; `None` where Envoy answers itself.
+    /// The target that is forwarded of a request over HTTP/1; `None` where Envoy answers itself.
     pub fn forward(self, target: &str) -> Option<String> {
+        // Blanks beside the target are part of the request line, not of the target.
+        let target = target.trim_matches(' ');
         let absolute = target.strip_prefix("http://").map(|rest| rest.find('/').map_or("/", |at| &rest[at..]));
         let target = absolute.unwrap_or(target);
-        if !target.starts_with('/') || target.contains('#') || !target.bytes().all(|b| (0x21..0x7f).contains(&b)) {
+        target.is_ascii().then(|| self.forward_over_http2(target))?
+    }
+
+    /// The same over HTTP/2, where a path may be of other letters, too.
+    pub fn forward_over_http2(self, target: &str) -> Option<String> {
+        if !target.starts_with('/') || target.contains('#') || target.bytes().any(|b| b <= 0x20 || b == 0x7f) {
             return None;
         }
         let (path, query) = target.find('?').map_or((target, ""), |at| target.split_at(at));
@@ -51,20 +58,31 @@ impl Envoy {
         if self.normalize {
             path = normalized(&path)?;
         }
-        while self.merge && path.contains("//") {
+        // Of slashes alone two are left.
+        while self.merge && path.contains("//") && path != "//" {
             path = path.replace("//", "/");
         }
         Some(path + query)
     }
 }
 
-/// Unreserved escapes decoded, backslashes turned, dot segments resolved; escaped NUL is refused.
+/// Stands for a percent sign that begins no escape.
+const LONE: char = '\u{1}';
+
+/// Unreserved escapes decoded, what must not stand in a path encoded, backslashes turned, dot
+/// segments resolved; escaped NUL is refused. Before all that, from version 1.39 on, what is written
+/// as a dot segment loses its parameters.
 fn normalized(path: &str) -> Option<String> {
+    let bare = |segment| match without_parameters(segment) {
+        dots @ ("." | "..") => dots,
+        _ => segment,
+    };
+    let path = path.split('/').map(bare).collect::<Vec<_>>().join("/");
     if path.contains("%00") {
         return None;
     }
     let mut plain = String::new();
-    let mut rest = path;
+    let mut rest = path.as_str();
     while let Some(next) = rest.chars().next() {
         let code = rest.get(1..3).filter(|_| next == '%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match code.map(char::from).filter(|c| c.is_ascii_alphanumeric() || "-._~".contains(*c)) {
@@ -73,10 +91,23 @@ fn normalized(path: &str) -> Option<String> {
                 rest = &rest[3..];
             }
             None => {
-                plain.push(if next == '\\' { '/' } else { next });
+                match next {
+                    '\\' => plain.push('/'),
+                    '%' if code.is_none() => plain.push(LONE),
+                    '"' | '<' | '>' | '^' | '`' | '{' | '|' | '}' => {
+                        plain.push_str(&format!("%{:02X}", u32::from(next)))
+                    }
+                    ascii if ascii.is_ascii() => plain.push(ascii),
+                    other => other.to_string().bytes().for_each(|b| plain.push_str(&format!("%{b:02X}"))),
+                }
                 rest = &rest[next.len_utf8()..];
             }
         }
+    }
+    // Where what was decoded would make an escape of it, it is encoded itself.
+    while let Some(at) = plain.find(LONE) {
+        let digits = plain.get(at + 1..at + 3).is_some_and(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
+        plain.replace_range(at..=at, if digits { "%25" } else { "%" });
     }
     let mut out: Vec<&str> = Vec::new();
     let segments: Vec<&str> = plain.split('/').skip(1).collect();

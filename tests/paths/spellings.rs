@@ -67,6 +67,11 @@ fn segments(plain: &str) -> Vec<String> {
         "%3C",
         "<",
         "|",
+        "^",
+        "`",
+        "{",
+        "\"",
+        "[",
         "é",
         "%C3%A9",
         "%25",
@@ -86,7 +91,7 @@ fn segments(plain: &str) -> Vec<String> {
 }
 
 /// What stands between two segments, or before and after all, slashes included.
-const BETWEEN: [&str; 30] = [
+const BETWEEN: [&str; 33] = [
     "//",
     "///",
     "/./",
@@ -103,6 +108,9 @@ const BETWEEN: [&str; 30] = [
     "/;/",
     "/;a/",
     "/.;/",
+    "/x/%2e%2e;a/",
+    "/x/%2E.;/",
+    "/x/..%3ba/",
     "/x%2f../",
     "/x%2F..%2F",
     "/..%2f",
@@ -163,4 +171,22 @@ pub fn of(path: &str) -> Vec<String> {
     all.extend(["", " ", "\\"].map(|before| format!("{before}{bare}")));
     all.extend(AFTER.map(|after| format!("{path}{after}")));
     all
+}
+
+/// Choices that are the same in every run: a small linear congruential generator.
+pub struct Choices(pub u64);
+
+impl Choices {
+    /// A number below a limit.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % limit
+    }
+
+    /// A spelling of a path that differs from it in two places.
+    pub fn twice(&mut self, path: &str) -> String {
+        let once = of(path);
+        let mut twice = of(&once[self.below(once.len())]);
+        twice.swap_remove(self.below(twice.len()))
+    }
 }

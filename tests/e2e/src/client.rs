@@ -15,10 +15,10 @@ use crate::wait::DEADLINE;
 /// one, so that the line of the access log about it can be found.
 #[derive(Debug, Clone)]
 pub struct Request {
-    method: String,
-    target: Vec<u8>,
-    fields: Vec<(Vec<u8>, Vec<u8>)>,
-    body: Vec<u8>,
+    pub(crate) method: String,
+    pub(crate) target: Vec<u8>,
+    pub(crate) fields: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) body: Vec<u8>,
     id: String,
 }
 

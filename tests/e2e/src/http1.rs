@@ -11,6 +11,11 @@ const HEAD_LIMIT: u64 = 1 << 20;
 pub struct Fields(Vec<(String, Vec<u8>)>);
 
 impl Fields {
+    /// These fields.
+    pub(crate) fn new(fields: Vec<(String, Vec<u8>)>) -> Self {
+        Self(fields)
+    }
+
     /// The values of all fields of that name, whatever its case.
     pub fn all(&self, name: &str) -> Vec<&[u8]> {
         self.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v).collect()

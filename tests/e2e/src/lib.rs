@@ -17,6 +17,7 @@ pub mod command;
 pub mod envoy;
 pub mod gateway;
 pub mod http1;
+pub mod http2;
 pub mod idp;
 pub mod server;
 pub mod suites;
