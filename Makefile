@@ -31,6 +31,7 @@ help:
 	@echo 'make test-reference  a million random policies and requests, put to the engine and to the reference evaluator (PAIRS=n SEED=n)'
 	@echo 'make rules-off      each rule of the engine switched off in turn: a case must fail (half an hour on two cores)'
 	@echo 'make engine-suites the suites of what that engine has said, written anew'
+	@echo 'make test-gateway  a real Envoy Gateway with its Envoy, guarded by what render writes (Go, docker-registry; PARTS=names)'
 	@echo 'make test-monitoring   the Prometheus rules, by promtool'
 	@echo 'make test-pushes   1,000 changes of the policy in ten minutes under load (PUSHES=n PUSH_SECONDS=n)'
 	@echo 'make image         the module as an OCI image in target/image, with checksum and SBOM (PUSH=registry/name:tag pushes it)'
@@ -68,6 +69,10 @@ test-engine:
 
 test-cluster: wasm envoy
 	cargo run --quiet -p portcullis-cluster
+.PHONY: test-gateway
+test-gateway: wasm cli envoy image target/oras
+	cargo run --quiet -p portcullis-envoy-gateway -- $(PARTS)
+
 test-reference: PAIRS = 1000000
 test-reference:
 	cargo run --release --quiet -p portcullis-reference -- --pairs $(PAIRS) $(if $(SEED),--seed $(SEED))
