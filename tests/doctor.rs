@@ -102,6 +102,30 @@ fn the_belt_of_a_shared_gateway_stands_at_the_cluster() {
         cluster.pointer_mut(options).unwrap().as_array_mut().unwrap().remove(0);
     });
     assert_eq!(found, BTreeSet::from(["critical belt_missing".to_owned()]));
+    // A cluster's own belt does not see copies, wherever they are asked for.
+    let copies = json!([{"cluster": "orchestration"}]);
+    for (number, place) in
+        ["", "/virtual_hosts/1", "/virtual_hosts/1/routes/0/route", "/virtual_hosts/0/routes/0/route"]
+            .iter()
+            .enumerate()
+    {
+        let mut envoy = shared.clone();
+        let place = envoy.pointer_mut(&format!("{MANAGER}/route_config{place}")).unwrap();
+        place["request_mirror_policies"] = copies.clone();
+        let found = doctor(&format!("shared-mirror-{number}"), &envoy.to_string(), &[]);
+        assert_eq!(found, (1, BTreeSet::from(["critical mirror_unguarded".to_owned()])), "{number}");
+        // The most specific ones hold, and those lead elsewhere.
+        let routes = envoy.pointer_mut(&format!("{MANAGER}/route_config/virtual_hosts")).unwrap();
+        for host in routes.as_array_mut().unwrap() {
+            host["routes"][0]["route"]["requestMirrorPolicies"] = json!([{"cluster": "shop"}]);
+            host["routes"][0]["route"].as_object_mut().unwrap().remove("request_mirror_policies");
+        }
+        assert_eq!(doctor(&format!("shared-mirror-{number}-off"), &envoy.to_string(), &[]), (0, BTreeSet::new()));
+    }
+    let mut envoy = shared.clone();
+    let route = envoy.pointer_mut(&format!("{MANAGER}/route_config/virtual_hosts/1/routes/0/route")).unwrap();
+    route["request_mirror_policies"] = json!([{"cluster_header": "x-copy"}]);
+    assert_eq!(doctor("shared-mirror-header", &envoy.to_string(), &[]).0, 1);
     let found = codes("shared-name", &|cluster| {
         let belt = cluster.pointer_mut(&format!("{options}/0/typed_config/rules/policies/judged/principals/0"));
         belt.unwrap()["filter_state"]["string_match"]["exact"] = json!("others:allow");
@@ -313,6 +337,12 @@ fn harmless_things_are_not_found() {
             after(&format!("harmless-{number}"), |e| insert_filter(e, 2, &format!("filters.http.{kind}"), json!({})));
         assert_eq!(codes, BTreeSet::new(), "{kind}");
     }
+    // Copies of what the chain's own belt lets through.
+    let codes = after("mirror", |e| {
+        let route = at(e, "/route_config/virtual_hosts/0/routes/1/route");
+        route["request_mirror_policies"] = json!([{"cluster": "orchestration"}]);
+    });
+    assert_eq!(codes, BTreeSet::new());
     // Another application behind the same listener.
     let off = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true});
     let codes = after("shared", |e| {

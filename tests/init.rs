@@ -65,6 +65,42 @@ fn spring_configuration_is_read_by_relaxed_names() {
     assert!(!messages.contains("SECRET"));
 }
 
+const INITIALIZATION: &str = "
+      defaultRoles: {admin: {users: [demo]}, connectors: {clients: [connectors]}}
+      mappingRules: [{mappingRuleId: ops, claimName: team, claimValue: ops}]
+      authorizations:
+      - {ownerType: MAPPING_RULE, ownerId: ops, resourceType: MESSAGE, resourceId: '*', permissions: [CREATE]}
+";
+
+#[test]
+fn the_policy_is_what_the_cluster_begins_with() {
+    let spring = format!(
+        "camunda:\n  security:\n    authentication: {{oidc: {{issuer-uri: 'https://idp.example', audiences: [x]}}}}\n    \
+         initialization:{INITIALIZATION}"
+    );
+    let helm = format!(
+        "global: {{identity: {{auth: {{issuer: 'https://idp.example'}}}}}}\norchestration:\n  security:\n    \
+         initialization:{INITIALIZATION}"
+    );
+    for (name, source, place) in [("first-spring", spring, "camunda"), ("first-helm", helm, "orchestration")] {
+        let (configuration, messages) = written(name, &source, &[]);
+        let policy = &configuration["policy"];
+        let roles =
+            json!([{"roleId": "admin", "users": ["demo"]}, {"roleId": "connectors", "clients": ["connectors"]}]);
+        assert_eq!(policy["roles"], roles, "{name}");
+        assert_eq!(policy["authorizations"][0]["permissionTypes"], json!(["CREATE"]), "{name}");
+        assert_eq!(policy["mappingRules"][0]["claimName"], "team", "{name}");
+        let at = format!("{place}.security.initialization.default-roles.admin: what the role is granted");
+        assert!(messages.contains(&at) && messages.contains("what the cluster began with"), "{messages}");
+
+        // What cannot be known is not guessed.
+        let (configuration, messages) = written(name, &source.replace("ownerId: ops", "ownerId: '${OWNER}'"), &[]);
+        assert_eq!(configuration["policy"], json!({}), "{name}");
+        let at = format!("{place}.security.initialization.authorizations[0].owner-id: is missing, or not known");
+        assert!(messages.contains(&at) && messages.contains("the policy is empty"), "{messages}");
+    }
+}
+
 #[test]
 fn helm_values_have_the_defaults_of_the_chart() {
     let values = "

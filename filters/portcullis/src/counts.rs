@@ -1,7 +1,7 @@
 //! What one configuration has decided, counted here and handed to the proxy with a tick: a call to
 //! it for each request would cost more than the request.
 
-use crate::vm;
+use crate::vm::{self, Wait};
 use portcullis::reason::Reason;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -44,6 +44,17 @@ impl Counts {
     /// Counts a request that is out of scope.
     pub fn passed_by(&self) {
         self.passed_by.set(self.passed_by.get().saturating_add(1));
+    }
+
+    /// Records how long a request has waited for what its headers did not say. Few enough wait, and
+    /// long enough, for a call to the proxy each.
+    pub fn waited(&self, wait: Wait, milliseconds: u64) {
+        let what = match wait {
+            Wait::Body => "body",
+            Wait::Keys => "keys",
+            Wait::Turn => return,
+        };
+        vm::record(&format!("wasm_filter.{}.component.{what}.portcullis_wait_milliseconds", self.plugin), milliseconds);
     }
 
     /// Hands what was counted to the proxy. The names follow the pattern that Istio turns into

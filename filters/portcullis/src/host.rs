@@ -28,6 +28,7 @@ pub enum Level {
 pub enum MetricKind {
     Counter = 0,
     Gauge = 1,
+    Histogram = 2,
 }
 
 const REQUEST_HEADERS: u32 = 0;
@@ -101,6 +102,11 @@ pub fn nanoseconds() -> Result<u64> {
     // SAFETY: the pointer is to a local.
     ok(unsafe { proxy_get_current_time_nanoseconds(&raw mut nanoseconds) })?;
     Ok(nanoseconds)
+}
+
+/// The time, in milliseconds since 1970.
+pub fn milliseconds() -> Result<u64> {
+    Ok(nanoseconds()?.checked_div(1_000_000).unwrap_or(0))
 }
 
 /// The time, in seconds since 1970.
@@ -258,7 +264,7 @@ pub fn memory_size() -> u64 {
     u64::try_from(pages).unwrap_or(u64::MAX).saturating_mul(65_536)
 }
 
-/// Sets a gauge.
+/// Sets a gauge, or adds a value to a histogram.
 pub fn record_metric(id: u32, value: u64) -> Result<()> {
     // SAFETY: no pointers.
     ok(unsafe { proxy_record_metric(id, value) })

@@ -81,12 +81,15 @@ pub struct Core {
     prepared: bool,
     /// Its headers went on from [`Core::keys_came`], and its body comes to the filter after them.
     resumed: bool,
+    /// What it waits for, and since when, in milliseconds since 1970.
+    waits: Option<(Wait, u64)>,
 }
 
 impl Core {
     /// A request of a configuration; without one it is refused.
     pub const fn new(armed: Option<Rc<Armed>>) -> Self {
-        Self { armed, path: Vec::new(), is_grpc: false, state: State::New, prepared: false, resumed: false }
+        let state = State::New;
+        Self { armed, path: Vec::new(), is_grpc: false, state, prepared: false, resumed: false, waits: None }
     }
 
     /// Whether nothing of it waits for a verdict any more, and it was let go on.
@@ -106,6 +109,22 @@ impl Core {
             host::log(Level::Error, &format!("the proxy refused a call with status {status}: the request is denied"));
             self.refuse(Reason::EdgeUnavailable)
         })
+    }
+
+    /// It begins to wait, unless it waits for that already.
+    fn wait_for(&mut self, wait: Wait) {
+        if self.waits.is_none_or(|(other, _)| other != wait) {
+            self.waited();
+            self.waits = host::milliseconds().ok().map(|now| (wait, now));
+        }
+    }
+
+    /// It waits no longer: for how long it has is recorded.
+    fn waited(&mut self) {
+        let Some((wait, since)) = self.waits.take() else { return };
+        if let (Some(armed), Ok(now)) = (&self.armed, host::milliseconds()) {
+            armed.counts.waited(wait, now.saturating_sub(since));
+        }
     }
 
     /// Parks a request that has just been stopped, if it may have to be given up.
@@ -158,11 +177,13 @@ impl Core {
         match step {
             Step::Decided(decision) => self.settle(&decision),
             Step::NeedsKeys(waited) => {
+                self.wait_for(Wait::Keys);
                 self.state = State::NeedsKeys(Unjudged { waited, buffered: 0, end });
                 Ok(Action::Pause)
             }
             Step::NeedsBody(pending) if end => self.end_of_body(pending),
             Step::NeedsBody(pending) => {
+                self.wait_for(Wait::Body);
                 let gate = armed.plan.gate;
                 let length = content_length(&request);
                 if gate == Gate::Stream {
@@ -301,6 +322,7 @@ impl Core {
     }
 
     fn settle(&mut self, decision: &Decision) -> Result<Action, HostError> {
+        self.waited();
         let Some(armed) = self.armed.clone() else { return Ok(self.refuse(Reason::EdgeUnavailable)) };
         if let Some((live, candidate)) = decision.compared() {
             armed.counts.candidate(live, candidate);
@@ -353,6 +375,7 @@ impl Core {
 
     /// Answers it. It must be the effective context.
     pub fn refuse(&mut self, reason: Reason) -> Action {
+        self.waited();
         self.state = State::Refused;
         let explain = self.armed.as_ref().is_some_and(|a| a.plan.explain_header);
         if let Some(armed) = &self.armed {

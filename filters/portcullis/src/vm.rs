@@ -205,6 +205,13 @@ pub fn set_denies_everything(plugin: &str, denies: bool) {
     }
 }
 
+/// Adds a value to a histogram.
+pub fn record(name: &str, value: u64) {
+    if let Some(id) = metric(MetricKind::Histogram, name.to_owned()) {
+        let _failed = host::record_metric(id, value);
+    }
+}
+
 /// Adds to a counter.
 pub fn add(name: &str, count: u64) {
     if let Some(id) = metric(MetricKind::Counter, name.to_owned()) {

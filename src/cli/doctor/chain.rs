@@ -62,6 +62,8 @@ pub struct Route<'a> {
     /// Where it stands, for people.
     pub at: String,
     pub route: &'a Value,
+    /// Where copies of its requests go, by the clusters' names; `None` where a header names one.
+    pub mirrors: Vec<Option<&'a str>>,
     /// Per-filter configurations from the most specific to the least.
     overrides: Vec<&'a Map<String, Value>>,
 }
@@ -248,10 +250,18 @@ fn routes<'a>(at: &str, table: &'a Value) -> Vec<Route<'a>> {
             let weighted = action.and_then(|a| field(a, "weighted_clusters")).map(|w| list(w, "clusters"));
             for part in weighted.unwrap_or_default().iter().filter_map(per_filter) {
                 let overrides = [vec![part], overrides.clone()].concat();
-                routes.push(Route { at: format!("{at}, weighted cluster"), route, overrides });
+                routes.push(Route { at: format!("{at}, weighted cluster"), route, mirrors: Vec::new(), overrides });
             }
-            routes.push(Route { at, route, overrides });
+            let mirrors = mirrors([action, Some(host), Some(table)].into_iter().flatten());
+            routes.push(Route { at, route, mirrors, overrides });
         }
     }
     routes
+}
+
+/// The mirrors that hold: those of the first, from the most specific on, that has any.
+fn mirrors<'a>(mut places: impl Iterator<Item = &'a Value>) -> Vec<Option<&'a str>> {
+    let found = places.find_map(|place| Some(list(place, "request_mirror_policies")).filter(|all| !all.is_empty()));
+    let cluster = |policy| Some(text(policy, "cluster")).filter(|name| !name.is_empty());
+    found.unwrap_or_default().iter().map(cluster).collect()
 }

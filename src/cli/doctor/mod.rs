@@ -67,6 +67,7 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     let mut guarded: BTreeSet<&str> = BTreeSet::new();
     for (manager, guard) in &judged {
         let Some(guard) = guard else { continue };
+        guarded.extend(guard.clusters.iter().map(String::as_str));
         guarded.extend(manager.routes.iter().flat_map(|r| r.clusters()).filter(|cluster| guard.covers(cluster)));
     }
     let clusters = values.iter().flat_map(|value| chain::clusters(value)).collect();
@@ -80,6 +81,9 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
                 routes::examine(manager, guard, &guarded, &belts, &mut findings);
             }
             None => routes::examine_unguarded(manager, &guarded, &mut findings),
+        }
+        if !guarded.is_empty() {
+            routes::examine_mirrors(manager, &guarded, &mut findings);
         }
     }
     if manifests.is_empty() && judged.iter().all(|(_, guard)| guard.is_none()) {

@@ -1,7 +1,7 @@
 //! Routes: where a request may go on to, and whether it has been judged then.
 
 use super::belt::{self, AtClusters, Rules};
-use super::chain::{Manager, Route, field, list, text};
+use super::chain::{Filter, Manager, Route, field, list, text};
 use super::finding::Finding;
 use super::plugin::{Guard, switches_off};
 use std::collections::BTreeSet;
@@ -42,14 +42,9 @@ pub fn examine(
     let concerned = |r: &&Route<'_>| r.clusters().into_iter().any(|c| guard.covers(c)) || r.by_header();
     for route in manager.routes.iter().filter(concerned) {
         examine_changes(route, findings);
-        let given = route.override_of(filter.name);
-        let off = given.map_or(filter.disabled, switches_off);
-        let held = route.clusters().iter().all(|c| belts.contains_key(c))
-            || belt.is_some_and(|belt| {
-                let given = route.override_of(belt.name);
-                let off = given.map_or(belt.disabled, switches_off);
-                !off && matches!(belt::on_route(belt, given.filter(|g| !is_bare(g))), Rules::Demands(_))
-            });
+        let off = is_off(filter, route);
+        let held =
+            route.clusters().iter().all(|c| belts.contains_key(c)) || belt.is_some_and(|belt| holds(belt, route));
         let at = &route.at;
         match (off, held) {
             (false, true) => {}
@@ -74,6 +69,36 @@ pub fn examine(
     }
 }
 
+/// Whether a filter does not run on a route.
+fn is_off(filter: &Filter<'_>, route: &Route<'_>) -> bool {
+    route.override_of(filter.name).map_or(filter.disabled, switches_off)
+}
+
+/// Whether a belt of the chain lets only judged requests pass on a route.
+fn holds(belt: &Filter<'_>, route: &Route<'_>) -> bool {
+    let given = route.override_of(belt.name).filter(|given| !is_bare(given));
+    !is_off(belt, route) && matches!(belt::on_route(belt, given), Rules::Demands(_))
+}
+
+/// Copies of requests that nobody has judged: a cluster's own belt does not see what is mirrored, so
+/// the belt of the chain must hold the request that is copied.
+pub fn examine_mirrors(manager: &Manager<'_>, guarded: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
+    let belt = belt::place(manager).and_then(|place| manager.filters.get(place));
+    for route in manager.routes.iter().filter(|route| !belt.is_some_and(|belt| holds(belt, route))) {
+        let what = match route.mirrors.iter().find(|mirror| mirror.is_none_or(|c| guarded.contains(c))) {
+            Some(Some(cluster)) => format!("copies of requests go to `{cluster}`"),
+            Some(None) => "copies of requests go to a cluster that a header names".into(),
+            None => continue,
+        };
+        findings.push(Finding::critical(
+            "mirror_unguarded",
+            &route.at,
+            format!("{what}, and no belt in the chain holds them back: a cluster's own belt does not see copies"),
+            "Take the `request_mirror_policies` out, or lead them elsewhere.",
+        ));
+    }
+}
+
 /// A `FilterConfig` that only switches its filter on.
 fn is_bare(given: &serde_json::Value) -> bool {
     text(given, "@type").ends_with(".FilterConfig") && field(given, "config").is_none()
@@ -82,10 +107,7 @@ fn is_bare(given: &serde_json::Value) -> bool {
 /// Whether some route of the chain leads to a cluster through the filter.
 fn judged(manager: &Manager<'_>, guard: &Guard, cluster: &str) -> bool {
     let Some(filter) = manager.filters.get(guard.place) else { return false };
-    manager.routes.iter().any(|route| {
-        let off = route.override_of(filter.name).map_or(filter.disabled, switches_off);
-        !off && route.clusters().contains(&cluster)
-    })
+    manager.routes.iter().any(|route| !is_off(filter, route) && route.clusters().contains(&cluster))
 }
 
 /// What is wrong with a chain that does not have our filter, beside others that do.

@@ -35,18 +35,13 @@ pub struct Cluster {
 /// There is nothing in it that names an issuer of tokens; the reason says what was looked for.
 pub fn read(document: &Value) -> Result<Cluster, String> {
     let document = &canonical_tree(document);
-    let mut cluster = if find(document, "camunda.security").is_some() {
+    let cluster = if find(document, "camunda.security").is_some() {
         spring(document)?
     } else if find(document, "orchestration").is_some() || find(document, "global").is_some() {
         helm(document)?
     } else {
         return Err("has neither `camunda.security` (Spring) nor `orchestration` or `global` (Helm)".into());
     };
-    cluster.notices.push(
-        "the policy is empty, so that everything that needs a permission is denied: put the cluster's own in, default \
-         roles included, as its API exports it"
-            .into(),
-    );
     Ok(cluster)
 }
 

@@ -5,6 +5,7 @@
 mod camunda;
 
 use super::args::InitArguments;
+use super::policies::camunda::{has_initialization, initialization};
 use super::{End, Failure};
 use crate::config;
 use crate::suite::{SuiteError, document};
@@ -15,7 +16,8 @@ use std::io::Write;
 pub fn run(arguments: &InitArguments, out: &mut impl Write) -> Result<End, Failure> {
     let source = &arguments.from_camunda;
     let refuse = |reason: String| SuiteError(format!("{}: {reason}", source.display()));
-    let mut cluster = camunda::read(&document(source)?).map_err(refuse)?;
+    let document = document(source)?;
+    let mut cluster = camunda::read(&document).map_err(refuse)?;
     if !arguments.audience.is_empty() {
         for provider in &mut cluster.providers {
             provider.audiences.clone_from(&arguments.audience);
@@ -29,7 +31,8 @@ pub fn run(arguments: &InitArguments, out: &mut impl Write) -> Result<End, Failu
         ))
         .into());
     }
-    let configuration = configuration(&cluster, arguments);
+    let policy = policy(&document, &mut cluster.notices);
+    let configuration = configuration(&cluster, &policy, arguments);
     config::read(configuration.to_string().as_bytes()).map_err(|e| refuse(e.to_string()))?;
     for notice in &cluster.notices {
         eprintln!("portcullis: {notice}");
@@ -43,7 +46,31 @@ pub fn run(arguments: &InitArguments, out: &mut impl Write) -> Result<End, Failu
     Ok(End::Yes)
 }
 
-fn configuration(cluster: &Cluster, arguments: &InitArguments) -> Value {
+/// What the cluster's configuration says of its policy, with what a person must look at.
+fn policy(document: &Value, notices: &mut Vec<String>) -> Value {
+    let found = initialization(document).filter(|_| has_initialization(document));
+    let (policy, problem) = match found {
+        Some(Ok((policy, more))) => {
+            notices.extend(more);
+            (json!(policy), None)
+        }
+        Some(Err(reason)) => (json!({}), Some(reason)),
+        None => (json!({}), None),
+    };
+    notices.extend(problem);
+    notices.push(if policy == json!({}) {
+        "the policy is empty, so that everything that needs a permission is denied: put the cluster's own in, default \
+         roles included, as its API exports it"
+            .into()
+    } else {
+        "the policy is what the cluster began with: what its default roles grant, and what has changed since, is not in \
+         it: put in what its API exports"
+            .into()
+    });
+    policy
+}
+
+fn configuration(cluster: &Cluster, policy: &Value, arguments: &InitArguments) -> Value {
     let issuers: Vec<Value> = cluster.providers.iter().map(|p| issuer(p, &arguments.idp_cluster)).collect();
     json!({
         "version": 1,
@@ -54,7 +81,7 @@ fn configuration(cluster: &Cluster, arguments: &InitArguments) -> Value {
             "basePath": cluster.base_path,
             "multiTenancy": cluster.multi_tenancy,
         },
-        "policy": {},
+        "policy": policy,
     })
 }
 

@@ -1,10 +1,15 @@
-//! What a cluster's own configuration says of its policy: `camunda.security.initialization`.
+//! What a cluster's own configuration says of its policy: `camunda.security.initialization`, or the
+//! Helm values that become it.
 
 use crate::cli::relaxed::{canonical_tree, find, members, text, texts};
 use crate::policy::{Authorization, Group, Policy, Role, Rule, Tenant};
 use serde_json::Value;
 
-const AT: &str = "camunda.security.initialization";
+/// Where it stands, in Spring configuration and in Helm values, within what tells them.
+const PLACES: [[&str; 2]; 2] = [
+    ["camunda.security", "camunda.security.initialization"],
+    ["orchestration.security", "orchestration.security.initialization"],
+];
 /// Default roles by their ids, which relaxed names do not keep.
 const DEFAULT_ROLES: [&str; 6] = ["admin", "readonly-admin", "connectors", "app-integrations", "rpa", "task-worker"];
 
@@ -12,16 +17,28 @@ const DEFAULT_ROLES: [&str; 6] = ["admin", "readonly-admin", "connectors", "app-
 /// document is no such configuration.
 pub fn initialization(document: &Value) -> Option<Result<(Policy, Vec<String>), String>> {
     let tree = canonical_tree(document);
-    find(&tree, "camunda.security")?;
-    let Some(found) = find(&tree, AT) else { return Some(Err(format!("{AT}: is missing"))) };
-    Some(policy(found))
+    let [_, at] = PLACES.into_iter().find(|[within, _]| find(&tree, within).is_some())?;
+    Some(find(&tree, at).ok_or_else(|| format!("{at}: is missing")).and_then(|found| policy(&Section { at, found })))
 }
 
-fn policy(found: &Value) -> Result<(Policy, Vec<String>), String> {
+/// Whether a configuration has such a section.
+pub fn has_initialization(document: &Value) -> bool {
+    let tree = canonical_tree(document);
+    PLACES.iter().any(|[_, at]| find(&tree, at).is_some())
+}
+
+/// The section, and where it stands.
+struct Section<'a> {
+    at: &'static str,
+    found: &'a Value,
+}
+
+fn policy(section: &Section<'_>) -> Result<(Policy, Vec<String>), String> {
+    let Section { at: place, found } = *section;
     let mut policy = Policy {
-        authorizations: items(found, "authorizations", grant)?,
-        roles: items(found, "roles", |item| Ok(Role { role_id: item.need("role-id")?, ..role(item)? }))?,
-        groups: items(found, "groups", |item| {
+        authorizations: items(section, "authorizations", grant)?,
+        roles: items(section, "roles", |item| Ok(Role { role_id: item.need("role-id")?, ..role(item)? }))?,
+        groups: items(section, "groups", |item| {
             Ok(Group {
                 group_id: item.need("group-id")?,
                 users: item.names("users")?,
@@ -31,7 +48,7 @@ fn policy(found: &Value) -> Result<(Policy, Vec<String>), String> {
                 ..Group::default()
             })
         })?,
-        mapping_rules: items(found, "mapping-rules", |item| {
+        mapping_rules: items(section, "mapping-rules", |item| {
             Ok(Rule {
                 mapping_rule_id: item.need("mapping-rule-id")?,
                 claim_name: item.need("claim-name")?,
@@ -39,7 +56,7 @@ fn policy(found: &Value) -> Result<(Policy, Vec<String>), String> {
                 ..Rule::default()
             })
         })?,
-        tenants: items(found, "tenants", |item| {
+        tenants: items(section, "tenants", |item| {
             Ok(Tenant {
                 tenant_id: item.need("tenant-id")?,
                 users: item.names("users")?,
@@ -55,7 +72,7 @@ fn policy(found: &Value) -> Result<(Policy, Vec<String>), String> {
     for (name, value) in members(found, "default-roles") {
         let known = DEFAULT_ROLES.into_iter().find(|id| id.replace('-', "") == *name);
         let role_id = known.unwrap_or(name).to_owned();
-        let at = format!("{AT}.default-roles.{role_id}");
+        let at = format!("{place}.default-roles.{role_id}");
         notices.push(format!("{at}: what the role is granted is not in the cluster's configuration; export it"));
         let more = role(&Item { at, value: value.clone() })?;
         match policy.roles.iter_mut().find(|role| role.role_id == role_id) {
@@ -117,14 +134,15 @@ impl Item {
 }
 
 /// The items of a list; Spring also takes one written as `{0: ..., 1: ...}`.
-fn items<T>(found: &Value, name: &str, read: impl Fn(&Item) -> Result<T, String>) -> Result<Vec<T>, String> {
+fn items<T>(section: &Section<'_>, name: &str, read: impl Fn(&Item) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let Section { at, found } = *section;
     let item = |number: &dyn std::fmt::Display, value: &Value| {
-        read(&Item { at: format!("{AT}.{name}[{number}]"), value: canonical_tree(value) })
+        read(&Item { at: format!("{at}.{name}[{number}]"), value: canonical_tree(value) })
     };
     match find(found, name) {
         None => Ok(Vec::new()),
         Some(Value::Array(list)) => list.iter().zip(0_usize..).map(|(value, number)| item(&number, value)).collect(),
         Some(Value::Object(list)) => list.iter().map(|(number, value)| item(number, value)).collect(),
-        Some(_) => Err(format!("{AT}.{name}: must be a list")),
+        Some(_) => Err(format!("{at}.{name}: must be a list")),
     }
 }

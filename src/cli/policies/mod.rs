@@ -1,6 +1,6 @@
 //! Policies from files: what the API exports, what the cluster's configuration holds, or a table.
 
-mod camunda;
+pub mod camunda;
 
 use crate::json;
 use crate::policy::{self, Collector, Policy, Warning};

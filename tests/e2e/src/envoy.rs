@@ -337,7 +337,8 @@ fn beside(script: &Path) -> Option<PathBuf> {
 
 /// What has become of an update, once its counters have changed.
 fn verdict(before: &(u64, u64), updates: impl Fn() -> Result<(u64, u64)>) -> Result<Pushed> {
-    wait::until("Envoy's verdict on what was pushed", || {
+    // A module that is new to it takes as long as at the start.
+    wait::until_within(START, "Envoy's verdict on what was pushed", || {
         let after = updates().ok()?;
         if after.1 > before.1 {
             Some(Pushed::Rejected)

@@ -66,6 +66,19 @@ impl Gateway {
         Ok(self)
     }
 
+    /// Adds a cluster of one address, as the shipped ones are.
+    pub fn cluster(self, name: &str, addr: SocketAddr) -> Self {
+        let endpoints = json!([{"lb_endpoints": [{"endpoint": {"address": socket_address(addr)}}]}]);
+        let cluster = json!({
+            "name": name, "type": "STATIC", "connect_timeout": "2s",
+            "load_assignment": {"cluster_name": name, "endpoints": endpoints},
+        });
+        self.edit(|bootstrap| {
+            let clusters = at(bootstrap, "/static_resources/clusters");
+            clusters.as_array_mut().expect("clusters").push(cluster);
+        })
+    }
+
     /// Changes anything outside the listeners.
     pub fn edit(mut self, edit: impl FnOnce(&mut Value)) -> Self {
         edit(&mut self.bootstrap);

@@ -53,21 +53,6 @@ fn discovered(gateway: &Gateway) -> Envoy {
     Launch::new(gateway.clone().build()).discovered_filter().start().expect("Envoy")
 }
 
-fn cluster(name: &str, ip: &str, port: u16) -> Value {
-    let address = json!({"socket_address": {"address": ip, "port_value": port}});
-    let endpoints = json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
-    json!({
-        "name": name, "type": "STATIC", "connect_timeout": "2s",
-        "load_assignment": {"cluster_name": name, "endpoints": endpoints},
-    })
-}
-
-fn with_cluster(gateway: Gateway, cluster: Value) -> Gateway {
-    gateway.edit(|bootstrap| {
-        bootstrap["static_resources"]["clusters"].as_array_mut().expect("clusters").push(cluster);
-    })
-}
-
 /// Envoy does not start with a part of a module, and as an update refuses it.
 #[test]
 fn a_module_cut_short() {
@@ -89,7 +74,6 @@ fn a_module_with_another_checksum() {
     let (world, whole) = (World::new(), module());
     let provider = Provider::start().expect("a web server");
     provider.answer("/portcullis.wasm", Answer::new(200, &whole));
-    let (ip, port) = (provider.addr().ip().to_string(), provider.addr().port());
     let right = Sha256::digest(&whole).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let wrong = "0".repeat(64);
     for sha256 in [&right, &wrong] {
@@ -98,8 +82,7 @@ fn a_module_with_another_checksum() {
             "sha256": sha256, "retry_policy": {"num_retries": 1},
         }});
         let gateway = guarded(&world, |l| l.edit_filter(|filter| filter["vm_config"]["code"] = remote));
-        let gateway = with_cluster(gateway, cluster("modules", &ip, port));
-        let envoy = Launch::new(gateway.build()).start().expect("Envoy");
+        let envoy = Launch::new(gateway.cluster("modules", provider.addr()).build()).start().expect("Envoy");
         let addr = envoy.addr("gateway").expect("an address");
         if *sha256 == right {
             guards(&world, addr, "with the right checksum");
@@ -249,11 +232,9 @@ fn shared_data_is_never_touched() {
     let provider = Provider::start().expect("a provider");
     provider.answer("/certs", Answer::json(&support::ISSUER.jwks()));
     let module = Copy::new().trapping_at("shared").save();
-    let (ip, port) = (provider.addr().ip().to_string(), provider.addr().port());
     let remote = json!({"remote": {"uri": "http://idp.test/certs", "cluster": "idp"}});
     let gateway = guarded(&world, |l| l.module(&module).edit_plugin(|plugin| plugin["issuers"][0]["jwks"] = remote));
-    let idp = cluster("idp", &ip, port);
-    let envoy = Launch::new(with_cluster(gateway, idp).build()).start().expect("Envoy");
+    let envoy = Launch::new(gateway.cluster("idp", provider.addr()).build()).start().expect("Envoy");
     let addr = envoy.addr("gateway").expect("an address");
     for _ in 0..3 {
         guards(&world, addr, "without shared data");
