@@ -181,7 +181,9 @@ impl Core {
                 self.state = State::NeedsKeys(Unjudged { waited, buffered: 0, end });
                 Ok(Action::Pause)
             }
-            Step::NeedsBody(pending) if end => self.end_of_body(pending),
+            // Over HTTP/2 the end can come after the headers of a request without a body; for a
+            // cluster that hears that there is none, these are all of it.
+            Step::NeedsBody(pending) if end || content_length(&request) == Some(0) => self.end_of_body(pending),
             Step::NeedsBody(pending) => {
                 self.wait_for(Wait::Body);
                 let gate = armed.plan.gate;

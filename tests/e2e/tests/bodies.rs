@@ -8,6 +8,7 @@ use portcullis_e2e::envoy::{Envoy, Launch};
 use portcullis_e2e::gateway::Listener;
 use portcullis_e2e::wait;
 use serde_json::json;
+use support::sending::{Call, WIRES, Wire};
 use support::{CREATE, EVALUATE, Fate, World, bytes_read, with_trailers};
 
 /// Every gate; `stream` also where Envoy may not hold headers, as under Istio.
@@ -25,41 +26,53 @@ fn start(world: &World, shape: impl Fn(Listener) -> Listener) -> Envoy {
 
 /// How a body is sent.
 #[derive(Clone, Copy, Debug)]
-enum Framing {
-    Length,
-    Chunked,
-    /// Byte by byte, each a chunk.
-    Bytes,
-    /// One chunk, and trailers after it.
-    Trailers,
+struct Framing {
+    wire: Wire,
+    /// Byte by byte, each a chunk or frame; a long one in small pieces.
+    bytes: bool,
+    trailers: &'static [(&'static str, &'static str)],
 }
 
-const FRAMINGS: [Framing; 4] = [Framing::Length, Framing::Chunked, Framing::Bytes, Framing::Trailers];
+impl Framing {
+    const fn of(wire: Wire) -> Self {
+        Self { wire, bytes: false, trailers: &[] }
+    }
+
+    const fn bytes(self) -> Self {
+        Self { bytes: true, ..self }
+    }
+
+    const fn trailers(self) -> Self {
+        Self { trailers: &[("x-checksum", "7")], ..self }
+    }
+}
+
+const FRAMINGS: [Framing; 8] = [
+    Framing::of(Wire::Length),
+    Framing::of(Wire::Chunked),
+    Framing::of(Wire::Chunked).bytes(),
+    Framing::of(Wire::Chunked).trailers(),
+    Framing::of(Wire::Http2),
+    Framing::of(Wire::Http2Length).bytes(),
+    Framing::of(Wire::Http2).bytes(),
+    Framing::of(Wire::Http2).trailers(),
+];
 
 /// Sends a body with a request that has none, and sees what becomes of it.
 fn send(world: &World, envoy: &Envoy, gate: &str, request: Request, body: &[u8], framing: Framing) -> (Request, Fate) {
-    let request = match framing {
-        Framing::Length => request.body(body),
-        _ => request.chunked(),
-    };
-    let mut exchange = Exchange::open(envoy.addr(gate).expect("an address"), &request).expect("a connection");
-    match framing {
-        Framing::Length => {}
-        Framing::Chunked | Framing::Trailers if body.is_empty() => {}
-        Framing::Chunked | Framing::Trailers => exchange.chunk(body),
-        Framing::Bytes => body.iter().for_each(|byte| exchange.chunk([*byte])),
+    let mut call = Call::open(envoy.addr(gate).expect("an address"), request, framing.wire, body.len());
+    if framing.bytes {
+        body.chunks(if body.len() > 4_096 { 61 } else { 1 }).for_each(|piece| call.part(piece));
+    } else if !body.is_empty() {
+        call.part(body);
     }
-    match framing {
-        Framing::Length => {}
-        Framing::Trailers => exchange.finish(&[("x-checksum", "7")]),
-        _ => exchange.finish(&[]),
-    }
-    let fate = world.fate_of(&request, exchange.response());
-    (request, fate)
+    call.finish(framing.trailers);
+    let fate = call.fate(world);
+    (call.request, fate)
 }
 
 fn post(world: &World, path: &str) -> Request {
-    Request::new("POST", path).header("content-type", "application/json").bearer(world.token("dora"))
+    world.post("dora", path)
 }
 
 /// The access log must give these reasons for these requests: the code, or a colon and the detail.
@@ -106,6 +119,12 @@ fn the_id_in_the_body_decides() {
     reasons(&envoy, &sent);
 }
 
+/// A body in which something is nested 10,000 deep.
+fn deep(open: &str, close: &str) -> Vec<u8> {
+    let (open, close) = (open.repeat(10_000), close.repeat(10_000));
+    format!(r#"{{"processDefinitionId":"invoice","variables":{open}1{close}}}"#).into_bytes()
+}
+
 /// Bodies that readers could read differently, or that no reader can read; and what the log says.
 fn unreadable() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let pair = r#"{"processDefinitionId":"invoice","processDefinitionId":"payroll"}"#;
@@ -128,6 +147,20 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (json, br#"["invoice"]"#.to_vec(), "body_unreadable: the body is not a JSON object"),
         (json, utf16, "body_unreadable: the body is not JSON"),
         (json, b"".to_vec(), "body_unreadable: the JSON is cut short"),
+        (json, deep("[", "]"), "body_unreadable: the JSON is nested too deeply"),
+        (json, deep(r#"{"x":"#, "}"), "body_unreadable: the JSON is nested too deeply"),
+        (
+            json,
+            b"{\"processDefinitionId\":\"invoice\",\"x\":\"\xff\"}".to_vec(),
+            "body_unreadable: the JSON is not UTF-8",
+        ),
+        // An overlong `p`, which some readers take for one.
+        (
+            json,
+            b"{\"processDefinitionId\":\"invoice\",\"\xc1\xb0rocessDefinitionId\":\"payroll\"}".to_vec(),
+            "body_unreadable: the JSON is not UTF-8",
+        ),
+        (json, br#"{"processDefinitionId":"\ud800"}"#.to_vec(), "body_unreadable: a string has half a surrogate pair"),
         ("text/plain", good.clone(), "body_unreadable: the content type is not JSON"),
         ("application/x-www-form-urlencoded", good.clone(), "body_unreadable: the content type is not JSON"),
         ("application/json; charset=utf-16", good, "body_unreadable: the charset is not UTF-8"),
@@ -148,6 +181,39 @@ fn what_cannot_be_read_is_refused() {
                 assert!(fate.refused(400), "{case}");
                 sent.push((request, why, case));
             }
+        }
+    }
+    reasons(&envoy, &sent);
+}
+
+/// What is odd, and still has one meaning.
+#[test]
+fn what_can_be_read_in_one_way_is_read() {
+    let world = World::new();
+    let envoy = start(&world, |listener| listener);
+    let mut sent = Vec::new();
+    for (gate, framing) in GATES.into_iter().flat_map(|gate| FRAMINGS.map(|framing| (gate, framing))) {
+        for (body, reason) in [
+            ("\u{feff}{\"processDefinitionId\":\"invoice\"}", "granted_id"),
+            ("\u{feff}{\"processDefinitionId\":\"payroll\"}", "resource_not_granted"),
+            (r#"{"processDefinition\u0049d":"invoice"}"#, "granted_id"),
+            (r#"{"processDefinition\u0049d":"payroll"}"#, "resource_not_granted"),
+            (r#"{"processDefinitionId":"\u0069nvoice"}"#, "granted_id"),
+            // Jackson takes a number for a text; no id is one, and which, the cluster knows.
+            (r#"{"processDefinitionId":7}"#, "deferred_body"),
+            (r#"{"processDefinitionId":null}"#, "deferred_body"),
+            (r#"{"processDefinitionId":["invoice"]}"#, "deferred_body"),
+            (r#"{"processDefinitionId":"payroll","processDefinitionKey":"7"}"#, "deferred_key"),
+            (
+                r#"{"variables":{"processDefinitionId":"x","processDefinitionId":"y"},"processDefinitionId":"invoice"}"#,
+                "granted_id",
+            ),
+        ] {
+            let (request, fate) = send(&world, &envoy, gate, post(&world, CREATE.0), body.as_bytes(), framing);
+            let case = format!("{gate}, {framing:?}: {body} {fate:?}");
+            let passes = reason != "resource_not_granted";
+            assert_eq!((fate.passed(), fate.refused(403)), (passes, !passes), "{case}");
+            sent.push((request, reason, case));
         }
     }
     reasons(&envoy, &sent);
@@ -190,11 +256,54 @@ fn where_a_body_decides_there_has_to_be_one() {
         assert!(fate.refused(400) && !fate.begun, "{gate}: {fate:?}");
         sent.push((silent, "body_unreadable: the JSON is cut short", gate.to_owned()));
 
-        let (empty, fate) = send(&world, &envoy, gate, head("dora"), b"", Framing::Length);
+        let (empty, fate) = send(&world, &envoy, gate, head("dora"), b"", Framing::of(Wire::Length));
         assert!(fate.refused(400) && !fate.begun, "{gate}: {fate:?}");
         sent.push((empty, "body_unreadable: the JSON is cut short", gate.to_owned()));
     }
     reasons(&envoy, &sent);
+}
+
+/// Over HTTP/2 frames say where a body ends, whatever length was announced; behind Envoy, over HTTP/1,
+/// the length says it. So Envoy ends a request that is longer or shorter than it has announced, and
+/// the filter judges by what the cluster would take for the whole.
+#[test]
+fn an_announced_length_that_lies_hides_nothing() {
+    let world = World::new();
+    let envoy = start(&world, |listener| listener);
+    let body = json!({CREATE.1: "payroll"}).to_string();
+    let (whole, less, more) = (body.len().to_string(), (body.len() - 1).to_string(), (body.len() + 1).to_string());
+    for gate in GATES {
+        let addr = envoy.addr(gate).expect("an address");
+        for announced in [
+            &["0"][..],
+            &["00"],
+            &["1"],
+            &[&less],
+            &[&more],
+            &["0", &whole],
+            &[&whole, "0"],
+            &["0, 0"],
+            &["+0"],
+            &["x"],
+        ] {
+            let announcing =
+                |user: &str| announced.iter().fold(world.post(user, CREATE.0), |r, l| r.header("content-length", l));
+            let mut call = Call::open(addr, announcing("dora"), Wire::Http2, 0);
+            call.part(&body);
+            call.finish(&[]);
+            let fate = call.fate(&world);
+            assert!(!fate.passed() && !fate.complete, "{gate}, {announced:?}: {fate:?}");
+
+            // Of one who never waits, what follows the announced bytes is no request of its own.
+            let hidden = world.create("ada", "payroll");
+            let mut call = Call::open(addr, announcing("ada"), Wire::Http2, 0);
+            call.part(hidden.bytes());
+            call.finish(&[]);
+            let _ = call.fate(&world);
+            assert!(world.fate(addr, &world.create("ada", "payroll")).passed(), "{gate}, {announced:?}");
+            assert!(world.upstream.find(hidden.id()).is_none(), "{gate}, {announced:?}");
+        }
+    }
 }
 
 /// A body of that length, its id at the end.
@@ -236,52 +345,50 @@ fn a_long_body_leaves_the_id_unknown() {
 }
 
 /// The sizes of the shipped configuration fit each other: a body of `maxBytes` is held and read to
-/// its end, a longer one goes on unread. What is held and what Envoy then reads at a time must not
-/// overflow its buffer, so the body comes slowly.
+/// its end, a longer one goes on unread, be it ten megabytes of blanks. What is held and what Envoy
+/// then reads at a time must not overflow its buffer, so the body comes slowly. The module keeps
+/// none of it.
 #[test]
 fn long_bodies_go_through_the_shipped_configuration() {
     const LONGEST: usize = 4 << 20;
     let world = World::new();
     let envoy = start(&world, |listener| listener);
     for gate in GATES {
-        for framing in [Framing::Length, Framing::Chunked] {
-            for (length, expected) in [(LONGEST, "resource_not_granted"), (LONGEST + 1, "deferred_body")] {
+        for wire in WIRES {
+            for (length, expected) in
+                [(LONGEST, "resource_not_granted"), (LONGEST + 1, "deferred_body"), (10 << 20, "deferred_body")]
+            {
                 let body = long_body("payroll", length);
-                let request = match framing {
-                    Framing::Length => post(&world, CREATE.0).header("content-length", length.to_string()),
-                    _ => post(&world, CREATE.0).chunked(),
-                };
-                let mut exchange =
-                    Exchange::open(envoy.addr(gate).expect("an address"), &request).expect("a connection");
+                let addr = envoy.addr(gate).expect("an address");
+                let mut call = Call::open(addr, post(&world, CREATE.0), wire, length);
                 for piece in body.as_bytes().chunks(512 << 10) {
                     let before = bytes_read(&envoy);
-                    match framing {
-                        Framing::Length => exchange.write(piece),
-                        _ => exchange.chunk(piece),
-                    }
+                    call.part(piece);
                     let read = || (bytes_read(&envoy) >= before + piece.len() as u64).then_some(());
                     wait::until("Envoy to read a piece", read).expect("read");
                 }
-                if !matches!(framing, Framing::Length) {
-                    exchange.finish(&[]);
-                }
-                let fate = world.fate_of(&request, exchange.response());
-                let case = format!("{gate}, {framing:?}: {length} bytes {fate:?}");
+                call.finish(&[]);
+                let fate = call.fate(&world);
+                let case = format!("{gate}, {wire:?}: {length} bytes {fate:?}");
                 let passes = expected == "deferred_body";
                 assert_eq!((fate.passed(), fate.refused(403)), (passes, !passes), "{case}");
-                reasons(&envoy, &[(request, expected, case)]);
+                reasons(&envoy, &[(call.request, expected, case)]);
             }
         }
     }
+    let largest = envoy.stats("portcullis_memory_bytes").expect("stats").into_values().max().expect("the gauge");
+    assert!(largest < 16 << 20, "a VM of {largest} bytes");
 }
 
-/// Where Envoy may buffer less than the filter would hold, Envoy refuses, and nothing goes on.
+/// Where Envoy may buffer less than the filter would hold, Envoy refuses, and nothing goes on. (Over
+/// HTTP/2 its limit is another one, the window of the stream.)
 #[test]
 fn a_body_that_envoy_cannot_hold_is_refused() {
     let world = World::new();
     let envoy = start(&world, |listener| listener.buffer_limit(2048));
-    for framing in [Framing::Length, Framing::Chunked] {
+    for wire in [Wire::Length, Wire::Chunked] {
         let body = long_body("invoice", 100_000);
+        let framing = Framing::of(wire);
         let (request, fate) = send(&world, &envoy, "hold", post(&world, CREATE.0), body.as_bytes(), framing);
         assert!(fate.refused(413) && !fate.begun, "{framing:?}: {fate:?}");
         assert_eq!(envoy.access_line(request.id()).expect("a line").details(), "request_payload_too_large");
@@ -299,23 +406,18 @@ fn a_body_cut_short_is_never_complete() {
         let addr = envoy.addr(gate).expect("an address");
         let mut cut = Vec::new();
         for kept in [0, 1, body.len() / 2, body.len() - 1, body.len()] {
-            for closes in [false, true] {
-                let declared = (body.len() + usize::from(kept == body.len())).to_string();
-                let length = post(&world, CREATE.0).header("content-length", declared);
-                let chunked = world.chunked("dora", CREATE.0);
-                let by_length = Exchange::open(addr, &length.clone().body(&body[..kept])).expect("a connection");
-                let mut by_chunks = Exchange::open(addr, &chunked).expect("a connection");
+            for (closes, wire) in [false, true].into_iter().flat_map(|closes| WIRES.map(|wire| (closes, wire))) {
+                let announced = body.len() + usize::from(kept == body.len());
+                let mut call = Call::open(addr, post(&world, CREATE.0), wire, announced);
                 if kept > 0 {
-                    by_chunks.chunk(&body[..kept]);
+                    call.part(&body[..kept]);
                 }
-                for (request, mut exchange) in [(length, by_length), (chunked, by_chunks)] {
-                    cut.push(request.id().to_owned());
-                    if closes {
-                        exchange.close();
-                    } else {
-                        exchange.half_close();
-                        assert!(!world.fate_of(&request, exchange.response()).passed());
-                    }
+                cut.push(call.request.id().to_owned());
+                if closes {
+                    call.close();
+                } else {
+                    call.break_off();
+                    assert!(!call.fate(&world).passed());
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! What several test files share: a small policy, its callers, what they ask for and what they get.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod sending;
+
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -93,10 +95,14 @@ impl World {
         Request::post(CREATE.0, &json!({CREATE.1: process})).bearer(self.token(user))
     }
 
-    /// A POST whose JSON body is still to be sent, in chunks.
+    /// A POST whose JSON body is still to be sent.
+    pub fn post(&self, user: &str, path: &str) -> Request {
+        Request::new("POST", path).header("content-type", "application/json").bearer(self.token(user))
+    }
+
+    /// The same in chunks.
     pub fn chunked(&self, user: &str, path: &str) -> Request {
-        let request = Request::new("POST", path).header("content-type", "application/json");
-        request.bearer(self.token(user)).chunked()
+        self.post(user, path).chunked()
     }
 
     /// Sends a request and sees what becomes of it.
