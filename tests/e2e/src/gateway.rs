@@ -44,7 +44,11 @@ impl Gateway {
             grpc.insert("load_assignment".into(), load);
         }
         let listener = bootstrap["static_resources"]["listeners"][0].take();
-        let shipped = Listener(listener).port(0).module(workspace().join("target/portcullis.wasm"));
+        let mut shipped = Listener(listener).port(0);
+        // Where the filter's configuration is in a file of its own, so is the name of the module.
+        if shipped.http_filter(FILTER).get("config_discovery").is_none() {
+            shipped = shipped.module(workspace().join("target/portcullis.wasm"));
+        }
         Ok(Self { bootstrap, shipped, listeners: Vec::new() })
     }
 
