@@ -8,9 +8,11 @@ use std::cmp::Reverse;
 /// An operation and its parameters, as one reader takes a request.
 pub type Meaning = (&'static str, Vec<String>);
 
-/// What the engine takes a target for; `None` where it accepts it as no operation.
-pub fn ours(method: &str, target: &str) -> Option<Meaning> {
-    let route = route::find(&BasePath::default(), method.as_bytes(), target.as_bytes()).ok().flatten()?;
+/// What the engine takes a target for, of an API under that path (`/` where it stands alone); `None`
+/// where it accepts it as no operation.
+pub fn ours(base: &str, method: &str, target: &str) -> Option<Meaning> {
+    let base = BasePath::parse(base).expect("a base path");
+    let route = route::find(&base, method.as_bytes(), target.as_bytes()).ok().flatten()?;
     let parameters = route.operation.parameters.iter().enumerate();
     let parameters = parameters.map(|(number, _)| route.parameter(number).unwrap_or_default().to_owned()).collect();
     Some((route.operation.id, parameters))
@@ -18,7 +20,8 @@ pub fn ours(method: &str, target: &str) -> Option<Meaning> {
 
 /// The operation that a reader's segments lead to: of all templates that fit, the one with literal
 /// segments first, as Spring sorts its patterns.
-fn meaning(method: &str, segments: &[String]) -> Option<Meaning> {
+fn meaning(base: &str, method: &str, segments: Vec<String>) -> Option<Meaning> {
+    let segments = below(base, segments)?;
     let mut fitting: Vec<(Vec<u8>, Meaning)> = Vec::new();
     for operation in &OPERATIONS {
         if operation.method != Method::Any && operation.method.name() != method {
@@ -31,17 +34,31 @@ fn meaning(method: &str, segments: &[String]) -> Option<Meaning> {
         };
         let fits = if prefix { segments.len() >= template.len() } else { segments.len() == template.len() };
         let is_parameter = |part: &str| part.starts_with('{');
-        if !fits || !template.iter().zip(segments).all(|(t, s)| t == s || is_parameter(t) && !s.is_empty()) {
+        if !fits || !template.iter().zip(&segments).all(|(t, s)| t == s || is_parameter(t) && !s.is_empty()) {
             continue;
         }
         let parameters =
-            template.iter().zip(segments).filter(|(t, _)| is_parameter(t)).map(|(_, s)| s.clone()).collect();
+            template.iter().zip(&segments).filter(|(t, _)| is_parameter(t)).map(|(_, s)| s.clone()).collect();
         let mut rank: Vec<u8> = template.iter().map(|part| if is_parameter(part) { 1 } else { 2 }).collect();
         rank.push(if prefix { 0 } else { 3 });
         fitting.push((rank, (operation.id, parameters)));
     }
     fitting.sort_by_key(|(rank, _)| Reverse(rank.clone()));
     fitting.into_iter().next().map(|(_, meaning)| meaning)
+}
+
+/// What stands below the base path, in front of which a gRPC call has nothing.
+fn below(base: &str, mut segments: Vec<String>) -> Option<Vec<String>> {
+    let base: Vec<&str> = base.split('/').filter(|part| !part.is_empty()).collect();
+    if segments.first().is_some_and(|first| first == "gateway_protocol.Gateway") {
+        return Some(segments);
+    }
+    if !segments.iter().map(String::as_str).take(base.len()).eq(base.iter().copied()) {
+        return None;
+    }
+    segments.drain(..base.len());
+    // The root is one empty segment.
+    Some(if segments.is_empty() { vec![String::new()] } else { segments })
 }
 
 /// Whether a target holds an encoded slash, as a group's id may.
@@ -51,7 +68,7 @@ pub fn has_escaped_slash(target: &str) -> bool {
 
 /// The first reader that takes a target for something else, and for what. One that refuses it takes
 /// it for nothing.
-pub fn dissent(method: &str, target: &str, accepted: &Meaning) -> Option<String> {
+pub fn dissent(base: &str, method: &str, target: &str, accepted: &Meaning) -> Option<String> {
     let mut readings = vec![
         ("PathPattern", readers::path_pattern(target, false)),
         ("PathPattern of Spring 5", readers::path_pattern(target, true)),
@@ -64,7 +81,7 @@ pub fn dissent(method: &str, target: &str, accepted: &Meaning) -> Option<String>
         readings.push(("UrlPathHelper", readers::url_path_helper(target)));
     }
     readings.into_iter().find_map(|(reader, segments)| {
-        let meaning = meaning(method, &segments?);
+        let meaning = meaning(base, method, segments?);
         (meaning.as_ref() != Some(accepted)).then(|| format!("{reader} takes it for {meaning:?}, not {accepted:?}"))
     })
 }

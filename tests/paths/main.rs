@@ -13,13 +13,18 @@ use std::collections::BTreeSet;
 
 /// Checks one target; says whether it is accepted.
 fn check(method: &str, target: &str) -> bool {
-    let Some(accepted) = ours(method, target) else { return false };
-    let dissent = agreement::dissent(method, target, &accepted);
+    check_under("/", method, target)
+}
+
+/// The same where the API stands under a base path.
+fn check_under(base: &str, method: &str, target: &str) -> bool {
+    let Some(accepted) = ours(base, method, target) else { return false };
+    let dissent = agreement::dissent(base, method, target, &accepted);
     assert_eq!(dissent, None, "{method} {target}");
     // A proxy between the edge and the cluster; one that unescapes slashes is refused a path with one.
     for proxy in Envoy::all().into_iter().filter(|p| !has_escaped_slash(target) || p.escaped != Escaped::Unescape) {
         if let Some(forwarded) = proxy.forward(target) {
-            assert_eq!(ours(method, &forwarded), Some(accepted.clone()), "{proxy:?}: {method} {target}");
+            assert_eq!(ours(base, method, &forwarded), Some(accepted.clone()), "{proxy:?}: {method} {target}");
         }
     }
     true
@@ -79,4 +84,21 @@ fn what_is_accepted_is_read_alike_also_with_two_tricks() {
         }
     }
     assert!(accepted > 10, "{accepted} accepted: nothing was tried");
+}
+
+#[test]
+fn what_is_accepted_under_a_base_path_is_read_alike() {
+    let (mut accepted, mut refused) = (0, 0);
+    for (number, operation) in OPERATIONS.iter().enumerate().step_by(9) {
+        let path = filled(operation.path, value);
+        for (base, path) in
+            [("/camunda", format!("/camunda{path}")), ("/a/b", format!("/a/b{path}")), ("/camunda", path)]
+        {
+            for target in spellings::of(&path).into_iter().skip(number % 7).step_by(7) {
+                let fits = check_under(base, method(operation.method), &target);
+                *if fits { &mut accepted } else { &mut refused } += 1;
+            }
+        }
+    }
+    assert!(accepted > 300 && refused > 3_000, "{accepted} accepted, {refused} refused: nothing was tried");
 }

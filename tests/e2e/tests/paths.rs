@@ -195,14 +195,15 @@ impl Sent {
         let target = std::str::from_utf8(&arrived.target).map_err(|error| error.to_string())?;
         let decision = judged.ok_or("it arrived, and was not judged")?;
         let method = agreement::method(self.operation.method);
-        let ours = agreement::ours(method, target).ok_or_else(|| format!("{target} arrived, which is no operation"))?;
+        let ours =
+            agreement::ours("/", method, target).ok_or_else(|| format!("{target} arrived, which is no operation"))?;
         if decision["decision"] != "allow" || decision["operation"] != ours.0 || arrived.method != method {
             return Err(format!("{} {target}, which is {ours:?}, arrived after {decision}", arrived.method));
         }
         if forwarded.as_deref() != Some(target) {
             return Err(format!("{target} arrived, by the model {forwarded:?}"));
         }
-        agreement::dissent(method, target, &ours).map_or(Ok(true), |dissent| Err(format!("{target}: {dissent}")))
+        agreement::dissent("/", method, target, &ours).map_or(Ok(true), |dissent| Err(format!("{target}: {dissent}")))
     }
 }
 
