@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
+use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -18,8 +19,9 @@ use crate::client::{Request, Response};
 use crate::http1::Fields;
 use crate::wait::DEADLINE;
 
-/// What HTTP/2 says in another way than by header fields.
-const NOT_SENT: [&str; 4] = ["host", "connection", "transfer-encoding", "x-request-id"];
+/// What HTTP/2 says in another way than by header fields. A CONNECT with `upgrade` asks for that
+/// protocol (RFC 8441).
+const NOT_SENT: [&str; 5] = ["host", "connection", "transfer-encoding", "upgrade", "x-request-id"];
 
 /// Whether this caller can send that target: the `http` crate leaves some characters out.
 pub fn can_ask(target: &str) -> bool {
@@ -155,6 +157,9 @@ fn head(request: &Request) -> Result<http::Request<()>> {
     let mut head = http::Request::new(());
     *head.method_mut() = Method::from_bytes(request.method.as_bytes())?;
     *head.uri_mut() = uri;
+    if let Some(protocol) = named("upgrade") {
+        head.extensions_mut().insert(Protocol::from(std::str::from_utf8(protocol)?));
+    }
     head.headers_mut().append("x-request-id", request.id().parse()?);
     for (name, value) in &request.fields {
         let name = HeaderName::from_bytes(name)?;

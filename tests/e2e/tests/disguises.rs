@@ -5,17 +5,27 @@ mod support;
 
 use portcullis_e2e::client::Request;
 use portcullis_e2e::envoy::{Envoy, Launch};
+use portcullis_e2e::http2::Exchange;
 use serde_json::json;
 use std::net::SocketAddr;
-use support::World;
+use support::{Fate, World};
 
 fn start(world: &World, upgrades: &[&str]) -> (Envoy, SocketAddr) {
+    let connects = !upgrades.is_empty();
     let upgrades: Vec<_> = upgrades.iter().map(|kind| json!({"upgrade_type": kind})).collect();
-    let shape = |manager: &mut serde_json::Value| manager["upgrade_configs"] = json!(upgrades);
+    let shape = |manager: &mut serde_json::Value| {
+        manager["upgrade_configs"] = json!(upgrades);
+        manager["http2_protocol_options"] = json!({"allow_connect": connects});
+    };
     let config = world.gateway().listener("gateway", |l| world.guarded(l).edit_manager(shape)).build();
     let envoy = Launch::new(config).start().expect("Envoy");
     let addr = envoy.addr("gateway").expect("an address");
     (envoy, addr)
+}
+
+fn over_http2(world: &World, addr: SocketAddr, request: &Request) -> Fate {
+    let mut exchange = Exchange::open(addr, request, false).expect("a connection");
+    world.fate_of(request, exchange.response())
 }
 
 #[test]
@@ -30,9 +40,10 @@ fn what_names_another_method_or_path_does_not_arrive() {
         "X-Original-URL",
         "X-Rewrite-URL",
     ];
-    for name in names {
+    for (name, http2) in names.into_iter().flat_map(|name| [(name, false), (name, true)]) {
         let request = world.ask("ada").header(name, "DELETE").header(name, "/v2/users/ada");
-        assert!(world.fate(addr, &request).passed(), "{name}");
+        let fate = if http2 { over_http2(&world, addr, &request) } else { world.fate(addr, &request) };
+        assert!(fate.passed(), "{name}");
         let arrived = world.upstream.find(request.id()).expect("it arrived");
         assert_eq!((&*arrived.method, &*arrived.target), ("GET", &b"/v2/topology"[..]));
         assert!(arrived.fields.all(&name.to_ascii_lowercase()).is_empty(), "{name}");
@@ -71,6 +82,14 @@ fn no_other_protocol_is_spoken() {
     assert_eq!(line.decision().expect("a decision")["reason"], "request_ambiguous");
     let connect = Request::new("CONNECT", "orchestration.test:443").bearer(world.token("ada"));
     assert!(!world.fate(addr, &connect).begun);
+    // Over HTTP/2 a protocol is asked for by CONNECT.
+    for path in ["/v2/topology", "/v2/process-instances"] {
+        let connect = Request::new("CONNECT", path).bearer(world.token("ada")).header("upgrade", "websocket");
+        let fate = over_http2(&world, addr, &connect);
+        assert!(fate.refused(400) && !fate.begun, "{path}: {fate:?}");
+        let line = envoy.access_line(connect.id()).expect("a line");
+        assert_eq!(line.decision().expect("a decision")["reason"], "request_ambiguous");
+    }
 }
 
 #[test]
