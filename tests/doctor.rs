@@ -102,35 +102,44 @@ fn the_belt_of_a_shared_gateway_stands_at_the_cluster() {
         cluster.pointer_mut(options).unwrap().as_array_mut().unwrap().remove(0);
     });
     assert_eq!(found, BTreeSet::from(["critical belt_missing".to_owned()]));
-    // A cluster's own belt does not see copies, wherever they are asked for.
-    let copies = json!([{"cluster": "orchestration"}]);
-    for (number, place) in
-        ["", "/virtual_hosts/1", "/virtual_hosts/1/routes/0/route", "/virtual_hosts/0/routes/0/route"]
-            .iter()
-            .enumerate()
-    {
-        let mut envoy = shared.clone();
-        let place = envoy.pointer_mut(&format!("{MANAGER}/route_config{place}")).unwrap();
-        place["request_mirror_policies"] = copies.clone();
-        let found = doctor(&format!("shared-mirror-{number}"), &envoy.to_string(), &[]);
-        assert_eq!(found, (1, BTreeSet::from(["critical mirror_unguarded".to_owned()])), "{number}");
-        // The most specific ones hold, and those lead elsewhere.
-        let routes = envoy.pointer_mut(&format!("{MANAGER}/route_config/virtual_hosts")).unwrap();
-        for host in routes.as_array_mut().unwrap() {
-            host["routes"][0]["route"]["requestMirrorPolicies"] = json!([{"cluster": "shop"}]);
-            host["routes"][0]["route"].as_object_mut().unwrap().remove("request_mirror_policies");
-        }
-        assert_eq!(doctor(&format!("shared-mirror-{number}-off"), &envoy.to_string(), &[]), (0, BTreeSet::new()));
-    }
-    let mut envoy = shared.clone();
-    let route = envoy.pointer_mut(&format!("{MANAGER}/route_config/virtual_hosts/1/routes/0/route")).unwrap();
-    route["request_mirror_policies"] = json!([{"cluster_header": "x-copy"}]);
-    assert_eq!(doctor("shared-mirror-header", &envoy.to_string(), &[]).0, 1);
     let found = codes("shared-name", &|cluster| {
         let belt = cluster.pointer_mut(&format!("{options}/0/typed_config/rules/policies/judged/principals/0"));
         belt.unwrap()["filter_state"]["string_match"]["exact"] = json!("others:allow");
     });
     assert_eq!(found, BTreeSet::from(["critical belt_name".to_owned()]));
+}
+
+/// RBAC at a cluster does not see copies, wherever they are asked for; the belt's other half does.
+#[test]
+fn copies_of_requests_are_found() {
+    let filters = "/static_resources/clusters/0/typed_extension_protocol_options\
+                   /envoy.extensions.upstreams.http.v3.HttpProtocolOptions/http_filters";
+    let both = usable("shared.yaml");
+    let mut without = both.clone();
+    without.pointer_mut(filters).unwrap().as_array_mut().unwrap().remove(1);
+    let found = |name: &str, envoy: &Value, place: &str, mirror: Value| {
+        let mut envoy = envoy.clone();
+        let place = envoy.pointer_mut(&format!("{MANAGER}/route_config{place}")).unwrap();
+        place["request_mirror_policies"] = json!([mirror]);
+        doctor(&format!("mirror-{name}"), &envoy.to_string(), &[])
+    };
+    let critical = (1, BTreeSet::from(["critical mirror_unguarded".to_owned()]));
+    let route = "/virtual_hosts/1/routes/0/route";
+    for (number, place) in ["", "/virtual_hosts/1", route, "/virtual_hosts/0/routes/0/route"].into_iter().enumerate() {
+        let to_cluster = json!({"cluster": "orchestration"});
+        assert_eq!(found(&format!("{number}-rbac"), &without, place, to_cluster.clone()), critical, "{place}");
+        assert_eq!(found(&format!("{number}-both"), &both, place, to_cluster), (0, BTreeSet::new()), "{place}");
+        let elsewhere = json!({"cluster": "shop"});
+        assert_eq!(found(&format!("{number}-shop"), &without, place, elsewhere), (0, BTreeSet::new()), "{place}");
+    }
+    assert_eq!(found("header-rbac", &without, route, json!({"clusterHeader": "x-copy"})), critical);
+    assert_eq!(found("header-both", &both, route, json!({"clusterHeader": "x-copy"})), (0, BTreeSet::new()));
+    // The most specific ones hold.
+    let hosts = "/virtual_hosts/1";
+    let mut specific = without.clone();
+    specific.pointer_mut(&format!("{MANAGER}/route_config{route}")).unwrap()["requestMirrorPolicies"] =
+        json!([{"cluster": "shop"}]);
+    assert_eq!(found("specific", &specific, hosts, json!({"cluster": "orchestration"})), (0, BTreeSet::new()));
 }
 
 #[test]

@@ -8,6 +8,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const RBAC: &str = "filters.http.rbac.v3.RBAC";
+/// A filter that can stop what RBAC at a cluster does not see.
+const LUA: &str = "filters.http.lua.v3.Lua";
 const KEY: &str = "wasm.portcullis_belt";
 
 /// What RBAC rules demand.
@@ -103,6 +105,15 @@ pub fn at_clusters<'a>(clusters: &BTreeMap<&'a str, Vec<Filter<'a>>>) -> AtClust
         found.into_iter().find(|rules| *rules != Rules::NoBelt)
     };
     clusters.iter().filter_map(|(name, filters)| Some((*name, demands(filters)?))).collect()
+}
+
+/// The clusters that also stop what Envoy itself makes, such as copies: RBAC there does not see it.
+pub fn stopping_copies<'a>(clusters: &BTreeMap<&'a str, Vec<Filter<'a>>>) -> BTreeSet<&'a str> {
+    let stops = |filter: &Filter<'_>| {
+        let code = filter.config.to_string();
+        filter.kind.ends_with(LUA) && !filter.disabled && code.contains(KEY) && code.contains(":respond(")
+    };
+    clusters.iter().filter(|(_, filters)| filters.iter().any(stops)).map(|(name, _)| *name).collect()
 }
 
 /// What is wrong with the belt of a chain.

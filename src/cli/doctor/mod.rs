@@ -72,6 +72,7 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     }
     let clusters = values.iter().flat_map(|value| chain::clusters(value)).collect();
     let belts = belt::at_clusters(&clusters);
+    let stopping = belt::stopping_copies(&clusters);
     for (manager, guard) in &judged {
         match guard {
             Some(guard) => {
@@ -83,7 +84,7 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
             None => routes::examine_unguarded(manager, &guarded, &mut findings),
         }
         if !guarded.is_empty() {
-            routes::examine_mirrors(manager, &guarded, &mut findings);
+            routes::examine_mirrors(manager, &guarded, &stopping, &mut findings);
         }
     }
     if manifests.is_empty() && judged.iter().all(|(_, guard)| guard.is_none()) {

@@ -80,12 +80,19 @@ fn holds(belt: &Filter<'_>, route: &Route<'_>) -> bool {
     !is_off(belt, route) && matches!(belt::on_route(belt, given), Rules::Demands(_))
 }
 
-/// Copies of requests that nobody has judged: a cluster's own belt does not see what is mirrored, so
-/// the belt of the chain must hold the request that is copied.
-pub fn examine_mirrors(manager: &Manager<'_>, guarded: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
+/// Copies of requests that nobody has judged: RBAC at a cluster does not see what is mirrored, so the
+/// belt of the chain must hold the request that is copied, or the cluster's other half of it.
+pub fn examine_mirrors(
+    manager: &Manager<'_>,
+    guarded: &BTreeSet<&str>,
+    stopping: &BTreeSet<&str>,
+    findings: &mut Vec<Finding>,
+) {
     let belt = belt::place(manager).and_then(|place| manager.filters.get(place));
     for route in manager.routes.iter().filter(|route| !belt.is_some_and(|belt| holds(belt, route))) {
-        let what = match route.mirrors.iter().find(|mirror| mirror.is_none_or(|c| guarded.contains(c))) {
+        let open = |cluster: &str| guarded.contains(cluster) && !stopping.contains(cluster);
+        let any_open = || guarded.iter().any(|cluster| open(cluster));
+        let what = match route.mirrors.iter().find(|mirror| mirror.map_or_else(any_open, open)) {
             Some(Some(cluster)) => format!("copies of requests go to `{cluster}`"),
             Some(None) => "copies of requests go to a cluster that a header names".into(),
             None => continue,
@@ -93,8 +100,9 @@ pub fn examine_mirrors(manager: &Manager<'_>, guarded: &BTreeSet<&str>, findings
         findings.push(Finding::critical(
             "mirror_unguarded",
             &route.at,
-            format!("{what}, and no belt in the chain holds them back: a cluster's own belt does not see copies"),
-            "Take the `request_mirror_policies` out, or lead them elsewhere.",
+            format!("{what}, and no belt stops them: RBAC at a cluster does not see copies"),
+            "Take the `request_mirror_policies` out, lead them elsewhere, or give the cluster both halves of the belt; \
+             envoy/shared.yaml has them.",
         ));
     }
 }
