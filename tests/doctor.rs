@@ -223,6 +223,13 @@ fn each_weakness_is_found() {
             }),
         ),
         (
+            "warning buffer_too_small",
+            Box::new(|e| {
+                let manager = &mut e["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0];
+                manager["typed_config"]["http2_protocol_options"] = json!({"initial_stream_window_size": 65536});
+            }),
+        ),
+        (
             "critical capability_missing",
             Box::new(|e| {
                 let allowed = json!({"allowed_capabilities": {"proxy_on_request_headers": {}}});

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 const MANAGER: &str = "filters.network.http_connection_manager.v3.HttpConnectionManager";
 pub const WASM: &str = "filters.http.wasm.v3.Wasm";
-/// Envoy's default for `per_connection_buffer_limit_bytes`.
+/// How much of a body the listener holds over HTTP/1, and a stream over HTTP/2.
+const BUFFER: &str = "per_connection_buffer_limit_bytes";
+const WINDOW: &str = "initial_stream_window_size";
+/// Envoy's default for the first; for the second it is far above.
 const DEFAULT_BUFFER: u64 = 1024 * 1024;
 
 /// A member, in the spelling of Envoy's own dumps or in camelCase, as JSON of protobuf also has it.
@@ -103,8 +106,8 @@ pub struct Manager<'a> {
     pub routes: Vec<Route<'a>>,
     /// Kinds of upgrade that have a filter chain of their own.
     pub own_upgrades: Vec<&'a str>,
-    /// Bytes that a held body may take.
-    pub buffer: u64,
+    /// Bytes that a held body may take, and the setting that says so.
+    pub buffer: (u64, &'static str),
     /// Routes come from elsewhere and are not in the document.
     pub routes_elsewhere: Option<&'a str>,
 }
@@ -185,14 +188,14 @@ fn of_patches(document: &Value) -> Option<Manager<'_>> {
         routes: Vec::new(),
         own_upgrades: Vec::new(),
         // The listener's, which is not in the manifest.
-        buffer: u64::MAX,
+        buffer: (u64::MAX, BUFFER),
         routes_elsewhere: None,
     })
 }
 
 fn of_listener<'a>(listener: &'a Value, named: &Named<'a>) -> Vec<Manager<'a>> {
     let name = text(listener, "name");
-    let buffer = field(listener, "per_connection_buffer_limit_bytes").and_then(number).unwrap_or(DEFAULT_BUFFER);
+    let buffer = field(listener, BUFFER).and_then(number).unwrap_or(DEFAULT_BUFFER);
     let chains = list(listener, "filter_chains").iter().chain(field(listener, "default_filter_chain"));
     let mut managers = Vec::new();
     for (number, chain) in chains.enumerate() {
@@ -216,12 +219,16 @@ fn manager<'a>(at: String, config: &'a Value, buffer: u64, named: &Named<'a>) ->
     let filters = list(config, "http_filters").iter().map(|f| filter(f, named));
     let own = list(config, "upgrade_configs").iter().filter(|u| !list(u, "filters").is_empty());
     let discovered = field(config, "rds").map(|rds| text(rds, "route_config_name"));
+    let window = field(config, "http2_protocol_options").and_then(|options| number(field(options, WINDOW)?));
     let table = field(config, "route_config").or_else(|| named.routes.get(discovered?).copied());
     Manager {
         filters: filters.collect(),
         routes: table.map(|table| routes(&at, table)).unwrap_or_default(),
         own_upgrades: own.map(|u| text(u, "upgrade_type")).collect(),
-        buffer,
+        buffer: match window {
+            Some(window) if window < buffer => (window, WINDOW),
+            _ => (buffer, BUFFER),
+        },
         routes_elsewhere: if table.is_none() { discovered.or(Some("")) } else { None },
         at,
     }

@@ -136,18 +136,15 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, policy: Option<&Value>, fin
                  configuration.",
             ));
         }
-        if manager.buffer < guard.max_body {
-            let (buffer, body) = (manager.buffer, guard.max_body);
+        let ((buffer, setting), body) = (manager.buffer, guard.max_body);
+        if buffer < body {
             findings.push(Finding::warning(
                 "buffer_too_small",
                 at,
                 format!(
                     "a held body may take {buffer} bytes, `body.maxBytes` is {body}: Envoy answers 413 between them"
                 ),
-                format!(
-                    "Set the listener's `per_connection_buffer_limit_bytes` above {body}, or `body.maxBytes` below \
-                         {buffer}."
-                ),
+                format!("Set `{setting}` above {body}, or `body.maxBytes` below {buffer}."),
             ));
         }
     }

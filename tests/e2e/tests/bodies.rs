@@ -380,14 +380,17 @@ fn long_bodies_go_through_the_shipped_configuration() {
     assert!(largest < 16 << 20, "a VM of {largest} bytes");
 }
 
-/// Where Envoy may buffer less than the filter would hold, Envoy refuses, and nothing goes on. (Over
-/// HTTP/2 its limit is another one, the window of the stream.)
+/// Where Envoy may buffer less than the filter would hold, Envoy refuses, and nothing goes on. Over
+/// HTTP/2 the window of the stream is its limit.
 #[test]
 fn a_body_that_envoy_cannot_hold_is_refused() {
     let world = World::new();
-    let envoy = start(&world, |listener| listener.buffer_limit(2048));
-    for wire in [Wire::Length, Wire::Chunked] {
-        let body = long_body("invoice", 100_000);
+    let window = json!({"initial_stream_window_size": 65_535});
+    let envoy = start(&world, |listener| {
+        listener.buffer_limit(2048).edit_manager(|manager| manager["http2_protocol_options"] = window.clone())
+    });
+    for wire in WIRES {
+        let body = long_body("invoice", 300_000);
         let framing = Framing::of(wire);
         let (request, fate) = send(&world, &envoy, "hold", post(&world, CREATE.0), body.as_bytes(), framing);
         assert!(fate.refused(413) && !fate.begun, "{framing:?}: {fate:?}");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use portcullis::decision::log::Principals;
 use portcullis::suite::{self, Case, Suite};
@@ -182,6 +183,9 @@ fn now() -> i64 {
     tokens::now().try_into().expect("a time")
 }
 
+/// How long Envoy may take to write its whole log, and we to read it.
+const LOG: Duration = Duration::from_secs(60);
+
 /// The access log's lines, once there is one for each.
 fn lines(envoy: &Envoy, asked: &[Asked<'_>]) -> BTreeMap<String, AccessLine> {
     let read = || -> BTreeMap<_, _> {
@@ -189,5 +193,5 @@ fn lines(envoy: &Envoy, asked: &[Asked<'_>]) -> BTreeMap<String, AccessLine> {
     };
     let all =
         |lines: &BTreeMap<String, AccessLine>| asked.iter().all(|asked| lines.contains_key(asked.errand.request.id()));
-    wait::until("the access log", || Some(read()).filter(all)).expect("a line for each")
+    wait::until_within(LOG, "the access log", || Some(read()).filter(all)).expect("a line for each")
 }

@@ -14,6 +14,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use portcullis::api::catalogue::{OPERATIONS, Operation, RESOURCES, Surface};
 use portcullis_e2e::access::AccessLine;
@@ -253,10 +254,13 @@ fn what_arrives_is_what_was_decided_on_for_every_reader() {
     assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong[..wrong.len().min(50)].join("\n"));
 }
 
+/// How long Envoy may take to write its whole log, and we to read it.
+const LOG: Duration = Duration::from_secs(60);
+
 /// The access log's lines, once there is one for everything that has arrived.
 fn lines(envoy: &Envoy, arrived: &BTreeMap<String, Vec<Recorded>>) -> BTreeMap<String, AccessLine> {
     let mut lines = BTreeMap::new();
-    wait::until("the access log", || {
+    wait::until_within(LOG, "the access log", || {
         lines = envoy.access_log().into_iter().map(|line| (line.request_id().to_owned(), line)).collect();
         arrived.keys().all(|id| lines.contains_key(id)).then_some(())
     })
