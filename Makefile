@@ -28,6 +28,7 @@ help:
 	@echo 'make test-matrix   the corpus and the shipped configurations in each Envoy of $(ENVOY_MATRIX)'
 	@echo 'make test-engine   random policies and calls, put to Camunda'"'"'s own engine and to ours (PAIRS=n SEED=n; JDK 21, Maven)'
 	@echo 'make test-cluster  Camunda 8.6, Keycloak, Envoy, and Camunda'"'"'s own clients through it (JDK 21, Maven, Node.js 20)'
+	@echo 'make test-istio    a real istiod, Kubernetes API, agent and Envoy: forms, traps, changes (PARTS="names"; Go 1.26, half an hour the first time)'
 	@echo 'make test-reference  a million random policies and requests, put to the engine and to the reference evaluator (PAIRS=n SEED=n)'
 	@echo 'make rules-off      each rule of the engine switched off in turn: a case must fail (half an hour on two cores)'
 	@echo 'make engine-suites the suites of what that engine has said, written anew'
@@ -73,6 +74,11 @@ test-cluster: wasm envoy
 .PHONY: test-gateway
 test-gateway: wasm cli envoy image target/oras
 	cargo run --quiet -p portcullis-envoy-gateway -- $(PARTS)
+
+# What of Istio is built or fetched is kept outside the tree; see tests/istio/fetch.sh.
+.PHONY: test-istio
+test-istio: wasm cli envoy image target/oras
+	cargo run --quiet -p portcullis-istio -- $(PARTS)
 
 test-reference: PAIRS = 1000000
 test-reference:

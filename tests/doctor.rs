@@ -283,11 +283,14 @@ fn each_weakness_is_found() {
         ),
         (
             "critical route_unguarded",
-            Box::new(move |e| {
-                let routes = at(e, "/route_config/virtual_hosts/0/routes").as_array_mut().unwrap();
-                let mut bare = routes[0].clone();
-                bare["typed_per_filter_config"] = json!({"portcullis": off, "portcullis-belt": off});
-                routes.insert(0, bare);
+            Box::new({
+                let off = off.clone();
+                move |e| {
+                    let routes = at(e, "/route_config/virtual_hosts/0/routes").as_array_mut().unwrap();
+                    let mut bare = routes[0].clone();
+                    bare["typed_per_filter_config"] = json!({"portcullis": off, "portcullis-belt": off});
+                    routes.insert(0, bare);
+                }
             }),
         ),
         (
@@ -297,6 +300,25 @@ fn each_weakness_is_found() {
                 listener["name"] = json!("another");
                 let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config/http_filters").unwrap();
                 manager.as_array_mut().unwrap().drain(..2);
+                e["static_resources"]["listeners"].as_array_mut().unwrap().push(listener);
+            }),
+        ),
+        (
+            "critical route_unguarded",
+            Box::new({
+                move |e| {
+                    at(e, "/route_config/virtual_hosts/0")["typed_per_filter_config"] =
+                        json!({"portcullis": off, "portcullis-belt": off});
+                }
+            }),
+        ),
+        (
+            "warning route_refuses_all",
+            Box::new(|e| {
+                let mut listener = e["static_resources"]["listeners"][0].clone();
+                listener["name"] = json!("another");
+                let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config/http_filters").unwrap();
+                manager.as_array_mut().unwrap().remove(0);
                 e["static_resources"]["listeners"].as_array_mut().unwrap().push(listener);
             }),
         ),
@@ -359,6 +381,14 @@ fn harmless_things_are_not_found() {
         route["request_mirror_policies"] = json!([{"cluster": "orchestration"}]);
     });
     assert_eq!(codes, BTreeSet::new());
+    // Ours a second time, under another name: the belt sees the last one's verdict.
+    let codes = after("twice", |e| {
+        let mut first = at(e, "/http_filters/0").clone();
+        let value = first.pointer_mut("/typed_config/config/configuration/value").unwrap();
+        *value = value.as_str().unwrap().replace("orders", "others").into();
+        at(e, "/http_filters").as_array_mut().unwrap().insert(0, first);
+    });
+    assert_eq!(codes, BTreeSet::from(["notice filter_twice".to_owned()]));
     // Another application behind the same listener.
     let off = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true});
     let codes = after("shared", |e| {

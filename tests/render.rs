@@ -43,12 +43,20 @@ fn rendered(name: &str, arguments: &[&str], more: &Value) -> (String, Vec<Value>
         fs::write(&file, part).unwrap();
         portcullis::suite::document(Path::new(&file)).unwrap()
     };
-    let documents = text.split("---\n").filter(|part| !part.trim().is_empty()).enumerate().map(part).collect();
+    let documents = text.split("---\n").filter(|part| !part.trim().is_empty()).enumerate().map(part);
+    let documents: Vec<Value> = documents.collect();
+    // As `kubectl get --output json` prints them.
+    let list = folder().join(format!("render-{name}-list.json"));
+    fs::write(&list, json!({"kind": "List", "items": documents}).to_string()).unwrap();
+    if kinds(&documents).iter().all(|kind| !kind.is_empty()) {
+        let examined = run(&["doctor", list.to_str().unwrap()]);
+        assert_eq!(examined.status.code(), Some(0), "{}", String::from_utf8_lossy(&examined.stdout));
+    }
     (text, documents)
 }
 
 fn kinds(documents: &[Value]) -> Vec<&str> {
-    documents.iter().map(|d| d["kind"].as_str().unwrap()).collect()
+    documents.iter().map(|d| d["kind"].as_str().unwrap_or_default()).collect()
 }
 
 const DIGITS: &str = "1234567890123456789012345678901234567890123456789012345678901234";

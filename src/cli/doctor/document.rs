@@ -39,15 +39,22 @@ pub fn read(source: &str) -> Result<Vec<Document>, SuiteError> {
             Err(reason) if !live => return Err(error(&reason)),
             _ => return Err(error(&"does not answer as an Envoy's administration interface does")),
         };
-        return Ok(vec![Document { value }]);
+        return Ok(unpacked(value));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| error(&"not UTF-8"))?;
     let documents: Vec<Strict> = serde_saphyr::from_multiple(text).map_err(|e| error(&e))?;
-    let documents: Vec<Document> = documents.into_iter().map(|strict| Document { value: strict.0 }).collect();
+    let documents: Vec<Document> = documents.into_iter().flat_map(|strict| unpacked(strict.0)).collect();
     if documents.iter().all(|d| !d.value.is_object()) {
         return Err(error(&"neither a config dump, an Envoy configuration, nor a manifest"));
     }
     Ok(documents)
+}
+
+/// The objects of a list, as `kubectl get` prints it; anything else as it is.
+fn unpacked(value: Value) -> Vec<Document> {
+    let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+    let items = value.get("items").and_then(Value::as_array).filter(|_| is_list);
+    items.cloned().unwrap_or_else(|| vec![value]).into_iter().map(|value| Document { value }).collect()
 }
 
 fn fetch(address: &str) -> Result<Vec<u8>, ureq::Error> {

@@ -54,15 +54,8 @@ enum Manifest<'a> {
 
 /// Finds the manifests among documents.
 pub fn among<'a>(documents: &[&'a Value]) -> Manifests<'a> {
-    let mut all = Vec::new();
-    for document in documents {
-        match document.get("items").and_then(Value::as_array) {
-            Some(items) if text(document, "kind").ends_with("List") => all.extend(items),
-            _ => all.push(*document),
-        }
-    }
     let mut ours = Vec::new();
-    for document in &all {
+    for document in documents {
         let (kind, spec) = (text(document, "kind"), document.get("spec").unwrap_or(&Value::Null));
         let name = document.get("metadata").map(|m| text(m, "name")).unwrap_or_default();
         let at = format!("{kind} {name}");
@@ -81,7 +74,7 @@ pub fn among<'a>(documents: &[&'a Value]) -> Manifests<'a> {
             _ => {}
         }
     }
-    Manifests { ours, all }
+    Manifests { ours, all: documents.to_vec() }
 }
 
 /// What is wrong with the manifests.

@@ -73,15 +73,17 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     let clusters = values.iter().flat_map(|value| chain::clusters(value)).collect();
     let belts = belt::at_clusters(&clusters);
     let stopping = belt::stopping_copies(&clusters);
+    let with_filter = || judged.iter().filter_map(|(manager, guard)| Some((manager, guard.as_ref()?)));
+    let nowhere = !with_filter().any(|(manager, guard)| routes::judges(manager, guard));
     for (manager, guard) in &judged {
         match guard {
             Some(guard) => {
                 plugin::examine(manager, guard, policy, &mut findings);
                 belt::examine(manager, guard, &belts, &mut findings);
                 after::examine(manager, guard, &mut findings);
-                routes::examine(manager, guard, &guarded, &belts, &mut findings);
+                routes::examine(manager, guard, &guarded, &belts, nowhere, &mut findings);
             }
-            None => routes::examine_unguarded(manager, &guarded, &mut findings),
+            None => routes::examine_unguarded(manager, &guarded, &belts, &mut findings),
         }
         if !guarded.is_empty() {
             routes::examine_mirrors(manager, &guarded, &stopping, &mut findings);

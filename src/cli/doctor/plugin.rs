@@ -49,9 +49,9 @@ enum Configuration {
 }
 
 /// Our filter in a chain, if it is there: a wasm plugin with a configuration of our shape, or with
-/// our name.
+/// our name. Of several, the last: the belt sees its verdict.
 pub fn find(manager: &Manager<'_>) -> Option<Guard> {
-    let place = manager.filters.iter().position(is_ours)?;
+    let place = manager.filters.iter().rposition(is_ours)?;
     let plugin = manager.filters.get(place).and_then(|f| field(f.config, "config"));
     let given = plugin.and_then(|p| field(p, "configuration")).and_then(configuration);
     Some(guard(place, given))
@@ -148,12 +148,12 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, policy: Option<&Value>, fin
             ));
         }
     }
-    if manager.filters.iter().skip(guard.place.saturating_add(1)).any(is_ours) {
+    if manager.filters.iter().take(guard.place).any(is_ours) {
         findings.push(Finding::notice(
             "filter_twice",
             at,
-            "the chain has Portcullis more than once; the first is examined",
-            "Leave one of them out unless both are meant; then the belt must require both.",
+            "the chain has Portcullis more than once; the last is examined, whose verdict the belt sees",
+            "Leave one of them out unless both are meant: then both have to allow, and the belt demands the last one.",
         ));
     }
 }

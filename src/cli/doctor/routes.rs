@@ -21,12 +21,13 @@ const TELLING: [&str; 9] = [
     "x-forwarded-prefix",
 ];
 
-/// What is wrong with the routes of a chain that has our filter.
+/// What is wrong with the routes of a chain that has our filter; `nowhere`: no route of any chain is judged.
 pub fn examine(
     manager: &Manager<'_>,
     guard: &Guard,
     guarded: &BTreeSet<&str>,
     belts: &AtClusters<'_>,
+    nowhere: bool,
     findings: &mut Vec<Finding>,
 ) {
     if let Some(name) = manager.routes_elsewhere {
@@ -38,13 +39,12 @@ pub fn examine(
         ));
     }
     let Some(filter) = manager.filters.get(guard.place) else { return };
-    let belt = belt::place(manager).and_then(|place| manager.filters.get(place));
+    let belt = belt_of(manager);
     let concerned = |r: &&Route<'_>| r.clusters().into_iter().any(|c| guard.covers(c)) || r.by_header();
     for route in manager.routes.iter().filter(concerned) {
         examine_changes(route, findings);
         let off = is_off(filter, route);
-        let held =
-            route.clusters().iter().all(|c| belts.contains_key(c)) || belt.is_some_and(|belt| holds(belt, route));
+        let held = held(belt, route, belts);
         let at = &route.at;
         match (off, held) {
             (false, true) => {}
@@ -62,14 +62,20 @@ pub fn examine(
                 "Switch the filter on again, or switch off both where the route does not lead to the cluster.",
             )),
             (true, false) => {
-                let shared = route.clusters().into_iter().any(|c| guarded.contains(c) && judged(manager, guard, c));
-                findings.push(unguarded(at, shared, "the filter is switched off on this route"));
+                let clusters = route.clusters();
+                let shared = clusters.into_iter().any(|c| guarded.contains(c) && judged(manager, guard, c));
+                findings.push(unguarded(at, shared || nowhere, "the filter is switched off on this route"));
             }
         }
     }
 }
 
-/// Whether a filter does not run on a route.
+/// The belt of a chain.
+fn belt_of<'a>(manager: &'a Manager<'_>) -> Option<&'a Filter<'a>> {
+    belt::place(manager).and_then(|place| manager.filters.get(place))
+}
+
+/// Whether a filter is switched off on a route.
 fn is_off(filter: &Filter<'_>, route: &Route<'_>) -> bool {
     route.override_of(filter.name).map_or(filter.disabled, switches_off)
 }
@@ -88,7 +94,7 @@ pub fn examine_mirrors(
     stopping: &BTreeSet<&str>,
     findings: &mut Vec<Finding>,
 ) {
-    let belt = belt::place(manager).and_then(|place| manager.filters.get(place));
+    let belt = belt_of(manager);
     for route in manager.routes.iter().filter(|route| !belt.is_some_and(|belt| holds(belt, route))) {
         let open = |cluster: &str| guarded.contains(cluster) && !stopping.contains(cluster);
         let any_open = || guarded.iter().any(|cluster| open(cluster));
@@ -107,6 +113,19 @@ pub fn examine_mirrors(
     }
 }
 
+/// Whether a belt stops what has not been judged on a route: that of its chain, or of all its clusters.
+fn held(belt: Option<&Filter<'_>>, route: &Route<'_>, belts: &AtClusters<'_>) -> bool {
+    let clusters = route.clusters();
+    let at_clusters = !clusters.is_empty() && clusters.iter().all(|c| belts.contains_key(c));
+    at_clusters || belt.is_some_and(|belt| holds(belt, route))
+}
+
+/// Whether the filter judges some route of a chain.
+pub fn judges(manager: &Manager<'_>, guard: &Guard) -> bool {
+    let filter = manager.filters.get(guard.place);
+    filter.is_some_and(|filter| manager.routes.iter().any(|route| !is_off(filter, route)))
+}
+
 /// A `FilterConfig` that only switches its filter on.
 fn is_bare(given: &serde_json::Value) -> bool {
     text(given, "@type").ends_with(".FilterConfig") && field(given, "config").is_none()
@@ -119,12 +138,26 @@ fn judged(manager: &Manager<'_>, guard: &Guard, cluster: &str) -> bool {
 }
 
 /// What is wrong with a chain that does not have our filter, beside others that do.
-pub fn examine_unguarded(manager: &Manager<'_>, guarded: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
+pub fn examine_unguarded(
+    manager: &Manager<'_>,
+    guarded: &BTreeSet<&str>,
+    belts: &AtClusters<'_>,
+    findings: &mut Vec<Finding>,
+) {
     for route in &manager.routes {
-        let clusters = route.clusters();
-        if clusters.iter().any(|c| guarded.contains(c)) {
-            findings.push(unguarded(&route.at, true, "this chain does not have the filter"));
+        if !route.clusters().iter().any(|c| guarded.contains(c)) {
+            continue;
         }
+        findings.push(if held(belt_of(manager), route, belts) {
+            Finding::warning(
+                "route_refuses_all",
+                &route.at,
+                "this chain has the belt and not the filter: every request is refused",
+                "Let the filter stand in this chain, too, or lead the route elsewhere.",
+            )
+        } else {
+            unguarded(&route.at, true, "this chain does not have the filter")
+        });
     }
 }
 
@@ -133,7 +166,7 @@ fn unguarded(at: &str, shared: bool, why: &str) -> Finding {
         return Finding::critical(
             "route_unguarded",
             at,
-            format!("{why}, and the route leads to a cluster that others reach only through it"),
+            format!("{why}, and the route leads to a cluster that is to be reached only through it"),
             "Let the route go through the filter and the belt, or lead it elsewhere.",
         );
     }
