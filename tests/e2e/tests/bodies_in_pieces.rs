@@ -269,6 +269,39 @@ fn only_a_tenant_in_it_holds_what_needs_no_id() {
     }
 }
 
+/// A body that never ends waits for the timeout of the shipped configuration, here a short one, and
+/// never gets further than that.
+#[test]
+fn a_body_that_never_ends_is_given_up() {
+    let world = World::new();
+    let impatient = |listener: Listener| listener.edit_manager(|manager| manager["request_timeout"] = "1s".into());
+    let gateway = world
+        .gateway()
+        .listener("hold", |l| impatient(world.guarded(l)))
+        .listener("stream", |l| impatient(world.streaming(l)))
+        .listener("stream, free", |l| impatient(world.streaming(l)).without_stop_iteration());
+    let envoy = Launch::new(gateway.build()).start().expect("Envoy");
+    let mut waiting = Vec::new();
+    for (gate, wire) in GATES.into_iter().flat_map(|gate| WIRES.map(|wire| (gate, wire))) {
+        for (user, so_far) in
+            [("dora", format!("{BEGINNING}{INVOICE}}}")), ("dora", String::new()), ("ada", BEGINNING.into())]
+        {
+            let mut call = Call::open(envoy.addr(gate).expect("an address"), world.post(user, CREATE.0), wire, 1_000);
+            if !so_far.is_empty() {
+                call.part(&so_far);
+            }
+            waiting.push((format!("{gate}, {wire:?}, {user}: {so_far}"), call));
+        }
+    }
+    for (case, mut call) in waiting {
+        let fate = call.fate(&world);
+        assert!(fate.refused(408), "{case}: {fate:?}");
+    }
+    for gate in GATES {
+        assert!(world.fate(envoy.addr(gate).expect("an address"), &world.create("dora", "invoice")).passed(), "{gate}");
+    }
+}
+
 /// Who may not do it with any id is not asked for a body.
 #[test]
 fn who_may_not_do_it_at_all_never_waits() {
