@@ -73,6 +73,8 @@ test-cluster: wasm envoy
 	cargo run --quiet -p portcullis-cluster
 .PHONY: test-gateway
 test-gateway: wasm cli envoy image target/oras
+	cargo build --quiet --release -p portcullis-bench-noop --target wasm32-wasip1
+	cp '$(OUT)/wasm32-wasip1/release/portcullis_bench_noop.wasm' target/noop.wasm
 	cargo run --quiet -p portcullis-envoy-gateway -- $(PARTS)
 
 # What of Istio is built or fetched is kept outside the tree; see tests/istio/fetch.sh.

@@ -353,6 +353,13 @@ fn each_weakness_is_found() {
         ("notice filter_after_unknown", Box::new(|e| insert_filter(e, 2, "filters.http.new.v3.New", json!({})))),
         ("notice other_plugins", Box::new(|e| insert_filter(e, 0, "filters.http.wasm.v3.Wasm", json!({})))),
         (
+            "notice other_plugins",
+            Box::new(|e| {
+                insert_filter(e, 0, "filters.http.wasm.v3.Wasm", json!({"config": {"name": "noop"}}));
+                at(e, "/http_filters/0")["name"] = json!("envoy.filters.http.wasm//camunda/portcullis/wasm/0");
+            }),
+        ),
+        (
             "notice routes_unknown",
             Box::new(|e| {
                 let manager = manager(e).as_object_mut().unwrap();
@@ -517,6 +524,13 @@ fn policies_of_envoy_gateway_are_examined() {
         (policy("", "Gateway", &sha), "warning gateway_level"),
         (policy("", "HTTPRoute", ""), "warning sha256_missing"),
         (policy("", "HTTPRoute", ", sha256: 12345678"), "critical sha256_wrong"),
+        (policy("    failopen: true\n", "HTTPRoute", &sha), "warning field_unknown"),
+        (policy("", "HTTPRoute", &sha).replace("https://", ""), "critical url_scheme"),
+        (
+            policy("", "HTTPRoute", &sha).replace("HTTP, http: {url: https", "Image, image: {url: oci"),
+            "critical url_scheme",
+        ),
+        (policy("", "HTTPRoute", &sha).replace("type: HTTP", "type: ConfigMap"), "critical code_type"),
     ]
     .iter()
     .enumerate()

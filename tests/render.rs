@@ -103,7 +103,24 @@ fn envoy_gateway_gets_a_policy_for_each_route_and_a_belt() {
     assert_eq!(wasm["code"], json!({"type": "Image", "image": {"url": "r.example/p:1", "sha256": DIGITS}}));
     assert_eq!(wasm["failOpen"], false);
     assert_eq!(documents[0]["spec"]["targetRefs"].as_array().unwrap().len(), 2);
-    assert_eq!(documents[1]["spec"]["jsonPatches"][0]["name"], "cam/edge/http");
+    let patches = documents[1]["spec"]["jsonPatches"].as_array().unwrap();
+    assert!(patches.iter().all(|patch| patch["name"] == "cam/edge/http"));
+    assert_eq!(patches[0]["operation"]["value"]["name"], "portcullis-belt", "it comes first");
+    assert_eq!(patches[1]["operation"]["value"], "FAIL_RELOAD");
+    assert_eq!(patches.len(), 2);
+}
+
+#[test]
+fn envoy_gateway_can_hold_by_its_patches() {
+    let arguments = ["envoy-gateway", "--hold", "--url", "https://r.example/p.wasm", "--sha256", DIGITS];
+    let arguments = [&arguments[..], &["--listener", "http", "--route", "GRPCRoute/a"]].concat();
+    let (text, documents) = rendered("gateway-hold", &arguments, &json!({"body": {"maxBytes": 8_388_608}}));
+    assert_eq!(documents[0]["spec"]["targetRefs"][0]["kind"], "GRPCRoute");
+    assert_eq!(documents[0]["spec"]["wasm"][0]["config"]["body"]["gate"], "hold");
+    for part in ["/allow_on_headers_stop_iteration", "/per_connection_buffer_limit_bytes", "9437184"] {
+        assert!(text.contains(part), "{part}");
+    }
+    assert!(!text.contains("cam:pending"));
 }
 
 #[test]
@@ -138,7 +155,12 @@ fn what_cannot_be_rendered_is_named() {
         (&["istio", "--url", "oci://r/p"], &refused, "issuers"),
         (&["envoy-gateway", "--url", "oci://r/p", "--route", "a", "--listener", "http"], &plain, "--sha256"),
         (&["envoy-gateway", "--url", "oci://r/p", "--listener", "http"], &plain, "--route"),
-        (&["envoy-gateway", "--hold"], &plain, "--hold"),
+        (
+            &["envoy-gateway", "--url", "oci://r/p", "--sha256", DIGITS, "--listener", "http", "--route", "TCPRoute/a"],
+            &plain,
+            "--route",
+        ),
+        (&["traffic-extension", "--hold"], &plain, "--hold"),
     ] {
         let output = run(&[&["render"], arguments, &["--config", file.to_str().unwrap()]].concat());
         let message = String::from_utf8(output.stderr).unwrap();

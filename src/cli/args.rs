@@ -258,11 +258,12 @@ pub struct RenderArguments {
     /// Istio: the proxies are sidecars, not gateways
     #[arg(long)]
     pub sidecar: bool,
-    /// Istio: write filter and belt as an EnvoyFilter, so that `body.gate: hold` works
+    /// Hold headers until the body is judged (`body.gate: hold`). Istio: filter and belt become an
+    /// EnvoyFilter
     #[arg(long)]
     pub hold: bool,
-    /// Envoy Gateway: an HTTPRoute that leads to the cluster
-    #[arg(long, value_name = "NAME")]
+    /// Envoy Gateway: an HTTPRoute that leads to the cluster, or `GRPCRoute/NAME`
+    #[arg(long, value_name = "[KIND/]NAME")]
     pub route: Vec<String>,
     /// Envoy Gateway: the Gateway
     #[arg(long, value_name = "NAME", default_value = "eg")]

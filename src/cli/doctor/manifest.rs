@@ -32,6 +32,11 @@ const KNOWN: [&str; 18] = [
     "lua",
 ];
 
+/// Members of an EnvoyExtensionPolicy's `spec`, and of an entry of its `wasm`.
+const KNOWN_TO_GATEWAY: [&str; 8] =
+    ["targetRef", "targetRefs", "targetSelectors", "mergeType", "wasm", "extProc", "lua", "dynamicModule"];
+const KNOWN_OF_WASM: [&str; 6] = ["name", "rootID", "code", "config", "failOpen", "env"];
+
 /// Manifests of our filter, and all that stand beside them.
 pub struct Manifests<'a> {
     ours: Vec<Manifest<'a>>,
@@ -43,6 +48,16 @@ impl Manifests<'_> {
     pub const fn is_empty(&self) -> bool {
         self.ours.is_empty()
     }
+
+    /// Whether an EnvoyPatchPolicy sets a member of that name.
+    fn patches(&self, member: &str) -> bool {
+        let mut policies = self.all.iter().filter(|d| text(d, "kind") == "EnvoyPatchPolicy");
+        policies.any(|policy| policy.to_string().contains(&format!("/{member}\"")))
+    }
+}
+
+const fn is_gateway(manifest: &Manifest<'_>) -> bool {
+    matches!(manifest, Manifest::Gateway { .. })
 }
 
 enum Manifest<'a> {
@@ -86,7 +101,9 @@ pub fn examine(manifests: &Manifests<'_>, policy: Option<&Value>, findings: &mut
         };
         let guard = plugin::guard(0, given.map(Value::to_string));
         plugin::examine_configuration(at, &guard, policy, findings);
-        if guard.gate == Some(Gate::Hold) {
+        if guard.gate == Some(Gate::Hold)
+            && !(is_gateway(manifest) && manifests.patches("allow_on_headers_stop_iteration"))
+        {
             findings.push(Finding::critical(
                 "hold_unsupported",
                 at,
@@ -178,14 +195,19 @@ fn istio(at: &str, spec: &Value, wasm: &Value, findings: &mut Vec<Finding>) {
             "Use `targetRefs` for waypoints and Gateway API, `selector` otherwise.",
         ));
     }
-    let members = [spec, wasm].into_iter().filter_map(Value::as_object).flat_map(Map::keys);
-    let unknown: BTreeSet<&String> = members.filter(|name| !KNOWN.contains(&name.as_str())).collect();
+    unknown(at, &[spec, wasm], &KNOWN, "Istio", findings);
+}
+
+/// Members that are none of these.
+fn unknown(at: &str, owners: &[&Value], known: &[&str], whose: &str, findings: &mut Vec<Finding>) {
+    let members = owners.iter().filter_map(|owner| owner.as_object()).flat_map(Map::keys);
+    let unknown: BTreeSet<&String> = members.filter(|name| !known.contains(&name.as_str())).collect();
     for name in unknown {
         findings.push(Finding::warning(
             "field_unknown",
             at,
             format!("`{name}` is not a field of it: it is dropped, or the object refused"),
-            "Compare the spelling with Istio's reference.",
+            format!("Compare the spelling with {whose}'s reference."),
         ));
     }
 }
@@ -257,6 +279,16 @@ fn gateway(at: &str, spec: &Value, wasm: &Value, findings: &mut Vec<Finding>) {
         }
     };
     let source = source.unwrap_or(&Value::Null);
+    let url = text(source, "url");
+    let is_http = url.starts_with("https://") || url.starts_with("http://");
+    if (text(code, "type") == "HTTP") != is_http || url.contains("oci://") {
+        findings.push(Finding::critical(
+            "url_scheme",
+            at,
+            format!("Envoy Gateway cannot load the module from `{url}`"),
+            "Write https:// or http:// where `code.type` is HTTP, and no scheme where it is Image.",
+        ));
+    }
     digest(at, source.get("sha256"), findings);
     if source.get("sha256").is_none() {
         findings.push(Finding::warning(
@@ -266,6 +298,8 @@ fn gateway(at: &str, spec: &Value, wasm: &Value, findings: &mut Vec<Finding>) {
             "Pin it by `sha256`.",
         ));
     }
+    unknown(at, &[spec], &KNOWN_TO_GATEWAY, "Envoy Gateway", findings);
+    unknown(at, &[wasm], &KNOWN_OF_WASM, "Envoy Gateway", findings);
     let targets = list(spec, "targetRefs").iter().chain(spec.get("targetRef"));
     if targets.filter(|t| text(t, "kind") == "Gateway").count() > 0 {
         findings.push(Finding::warning(

@@ -68,7 +68,9 @@ fn is_ours(filter: &Filter<'_>) -> bool {
     });
     let code = field(plugin, "vm_config").and_then(|vm| field(vm, "code"));
     let file = code.and_then(|c| field(c, "local")).map(|l| text(l, "filename")).unwrap_or_default();
-    let names = [filter.name, text(plugin, "name"), text(plugin, "root_id"), file];
+    // Envoy Gateway names the filters of all plugins of a policy after that policy.
+    let own = if filter.name.starts_with("envoy.filters.http.wasm/") { "" } else { filter.name };
+    let names = [own, text(plugin, "name"), text(plugin, "root_id"), file];
     shaped || names.iter().any(|name| name.contains("portcullis"))
 }
 

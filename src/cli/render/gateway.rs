@@ -4,6 +4,9 @@ use super::Parts;
 use crate::suite::SuiteError;
 use serde_json::{Value, json};
 
+/// The name that Envoy is told for the plugin.
+const PLUGIN: &str = "portcullis";
+
 /// An EnvoyExtensionPolicy on each route, and the belt as an EnvoyPatchPolicy on the gateway: a
 /// policy on the gateway would be overridden, without a word, by any other one of a route.
 pub fn policies(parts: &Parts<'_>) -> Result<Vec<Value>, SuiteError> {
@@ -13,15 +16,15 @@ pub fn policies(parts: &Parts<'_>) -> Result<Vec<Value>, SuiteError> {
     };
     need(&arguments.route, "--route")?;
     need(&arguments.listener, "--listener")?;
-    let route = |name: &String| json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name});
+    let targets = arguments.route.iter().map(|route| target(route)).collect::<Result<Vec<_>, _>>()?;
     let policy = json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": "EnvoyExtensionPolicy",
         "metadata": parts.metadata(&arguments.name),
         "spec": {
-            "targetRefs": arguments.route.iter().map(route).collect::<Vec<_>>(),
+            "targetRefs": targets,
             "wasm": [{
-                "name": "portcullis",
+                "name": PLUGIN,
                 "rootID": "portcullis",
                 "failOpen": false,
                 "code": code(parts)?,
@@ -29,7 +32,16 @@ pub fn policies(parts: &Parts<'_>) -> Result<Vec<Value>, SuiteError> {
             }],
         },
     });
-    Ok(vec![policy, belt(parts)])
+    Ok(vec![policy, patches(parts)])
+}
+
+/// A route by its name, with its kind before it where it is no HTTPRoute.
+fn target(route: &str) -> Result<Value, SuiteError> {
+    let (kind, name) = route.split_once('/').unwrap_or(("HTTPRoute", route));
+    if !matches!(kind, "HTTPRoute" | "GRPCRoute") || name.is_empty() {
+        return Err(SuiteError(format!("--route: `{route}` is neither NAME, HTTPRoute/NAME nor GRPCRoute/NAME")));
+    }
+    Ok(json!({"group": "gateway.networking.k8s.io", "kind": kind, "name": name}))
 }
 
 fn code(parts: &Parts<'_>) -> Result<Value, SuiteError> {
@@ -42,21 +54,35 @@ fn code(parts: &Parts<'_>) -> Result<Value, SuiteError> {
     })
 }
 
-/// The belt stands before the router of each listener, as Envoy Gateway names its listeners:
-/// `<namespace>/<gateway>/<listener>`.
-fn belt(parts: &Parts<'_>) -> Value {
+/// For each listener, as Envoy Gateway names it (`<namespace>/<gateway>/<listener>`): the belt before
+/// the router, and of the filter what an EnvoyExtensionPolicy has no field for. The belt comes first:
+/// it stands also where the other patches find nothing.
+fn patches(parts: &Parts<'_>) -> Value {
     let arguments = parts.arguments;
-    let patch = |listener: &String| {
+    let plugin = format!("..http_filters[?(@.typed_config.config.name=='{PLUGIN}')].typed_config.config");
+    let plugin = |path: &str, value: Value| json!({"op": "add", "jsonPath": plugin, "path": path, "value": value});
+    let mut operations = vec![
+        json!({
+            "op": "add",
+            "jsonPath": "..http_filters[?(@.name=='envoy.filters.http.router')]",
+            "value": parts.belt(),
+        }),
+        plugin("/failure_policy", json!("FAIL_RELOAD")),
+    ];
+    if arguments.hold {
+        operations.push(plugin("/allow_on_headers_stop_iteration", json!(true)));
+        // A held body waits in the listener's buffer; Envoy Gateway's default is 32 KiB.
+        let buffer = json!({"op": "add", "path": "/per_connection_buffer_limit_bytes", "value": parts.buffer()});
+        operations.push(buffer);
+    }
+    let patch = |listener: &String, operation: &Value| {
         json!({
             "type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": format!("{}/{}/{listener}", arguments.namespace, arguments.gateway),
-            "operation": {
-                "op": "add",
-                "jsonPath": "..http_filters[?(@.name=='envoy.filters.http.router')]",
-                "value": parts.belt(),
-            },
+            "operation": operation,
         })
     };
+    let patches = arguments.listener.iter().flat_map(|l| operations.iter().map(move |operation| patch(l, operation)));
     json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": "EnvoyPatchPolicy",
@@ -64,7 +90,7 @@ fn belt(parts: &Parts<'_>) -> Value {
         "spec": {
             "targetRef": {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": arguments.gateway},
             "type": "JSONPatch",
-            "jsonPatches": arguments.listener.iter().map(patch).collect::<Vec<_>>(),
+            "jsonPatches": patches.collect::<Vec<_>>(),
         },
     })
 }

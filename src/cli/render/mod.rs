@@ -3,7 +3,8 @@
 //! - `envoy`: the shipped Envoy configuration with what was given in it.
 //! - `istio`: a WasmPlugin or a TrafficExtension, and an EnvoyFilter with the belt; or one
 //!   EnvoyFilter with both.
-//! - `gateway`: an EnvoyExtensionPolicy of Envoy Gateway, and an EnvoyPatchPolicy with the belt.
+//! - `gateway`: an EnvoyExtensionPolicy of Envoy Gateway, and an EnvoyPatchPolicy with the belt and
+//!   with what the policy has no fields for.
 
 mod envoy;
 mod gateway;
@@ -36,8 +37,8 @@ pub fn run(arguments: &RenderArguments, out: &mut impl Write) -> Result<End, Fai
     let parts = parts(arguments, if hold { "hold" } else { "stream" })?;
     if parts.gate == Gate::Hold && !hold {
         return Err(SuiteError(
-            "body.gate: `hold` needs allow_on_headers_stop_iteration, which this manifest cannot set: write `stream`, or \
-             give --hold with `istio`"
+            "body.gate: `hold` needs allow_on_headers_stop_iteration, which this manifest does not set: write `stream`, \
+             or give --hold with `istio` or `envoy-gateway`"
                 .into(),
         )
         .into());
@@ -55,8 +56,8 @@ pub fn run(arguments: &RenderArguments, out: &mut impl Write) -> Result<End, Fai
 }
 
 fn parts<'a>(arguments: &'a RenderArguments, gate: &str) -> Result<Parts<'a>, SuiteError> {
-    if arguments.hold && arguments.target != RenderTarget::Istio {
-        return Err(SuiteError("--hold: only with `istio`, which then gets EnvoyFilters".into()));
+    if arguments.hold && !matches!(arguments.target, RenderTarget::Istio | RenderTarget::EnvoyGateway) {
+        return Err(SuiteError("--hold: only with `istio` and `envoy-gateway`".into()));
     }
     let mut configuration = document(&arguments.config)?;
     let refuse = |reason: &str| SuiteError(format!("{}: {reason}", arguments.config.display()));

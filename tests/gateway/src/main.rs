@@ -3,9 +3,14 @@
 //!
 //! Exit status 0 where all is as it should be, 1 where it is not, 2 where it could not run.
 
+mod bad;
+mod belt;
+mod corpus;
 mod first;
 mod modules;
+mod native;
 mod parts;
+mod pushes;
 mod report;
 mod stage;
 mod standalone;
@@ -20,7 +25,15 @@ use std::time::Instant;
 /// A part of what is tried: its name, and what does it.
 type Part = (&'static str, fn(&mut Report) -> Result<()>);
 
-const PARTS: [Part; 2] = [("first", first::play), ("traps", traps::play)];
+const PARTS: [Part; 7] = [
+    ("first", first::play),
+    ("belt", belt::play),
+    ("pushes", pushes::play),
+    ("corpus", corpus::play),
+    ("native", native::play),
+    ("bad", bad::play),
+    ("traps", traps::play),
+];
 
 fn main() -> ExitCode {
     match play() {

@@ -12,6 +12,8 @@ use std::path::Path;
 use std::process::Command;
 
 const PATH: &str = "/portcullis.wasm";
+/// A module that does nothing.
+const NOOP: &str = "/noop.wasm";
 
 /// Where a manifest says that the module is.
 #[derive(Clone, Debug)]
@@ -24,21 +26,35 @@ pub struct Source {
 pub struct Web {
     server: Provider,
     module: Vec<u8>,
+    noop: Vec<u8>,
 }
 
 impl Web {
     pub fn start() -> Result<Self> {
-        let file = workspace().join("target/portcullis.wasm");
-        let module = fs::read(&file).with_context(|| format!("no module at {}: make wasm", file.display()))?;
-        let web = Self { server: Provider::start()?, module };
+        let read = |file: &str| fs::read(workspace().join(file)).with_context(|| format!("no module at {file}"));
+        let web = Self {
+            server: Provider::start()?,
+            module: read("target/portcullis.wasm")?,
+            noop: read("target/noop.wasm")?,
+        };
+        web.server.answer(NOOP, Answer::new(200, &web.noop));
         web.come_back();
         Ok(web)
     }
 
     /// Where the module is.
     pub fn source(&self) -> Source {
-        let sha256 = Sha256::digest(&self.module).iter().map(|byte| format!("{byte:02x}")).collect();
-        Source { url: format!("http://{}{PATH}", self.server.addr()), sha256 }
+        self.at(PATH, &self.module)
+    }
+
+    /// Where the module is that does nothing.
+    pub fn noop(&self) -> Source {
+        self.at(NOOP, &self.noop)
+    }
+
+    fn at(&self, path: &str, module: &[u8]) -> Source {
+        let sha256 = Sha256::digest(module).iter().map(|byte| format!("{byte:02x}")).collect();
+        Source { url: format!("http://{}{path}", self.server.addr()), sha256 }
     }
 
     /// Nobody answers there any more.

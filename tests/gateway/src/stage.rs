@@ -2,14 +2,14 @@
 
 use crate::modules::{Source, Web};
 use crate::report::Report;
-use crate::standalone::Standalone;
+use crate::standalone::{NAMESPACE, SYSTEM, Standalone};
 use anyhow::{Context as _, Result, ensure};
 use portcullis_e2e::client::{self, Request};
 use portcullis_e2e::command::command_line;
 use portcullis_e2e::server::free_port;
 use portcullis_e2e::tokens::Issuer;
 use portcullis_e2e::upstream::Upstream;
-use portcullis_e2e::wait;
+use portcullis_e2e::{wait, workspace};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long a change may take until it is in force, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long whoever watches waits between rounds.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The name under which what is rendered is applied.
@@ -36,7 +36,7 @@ pub struct Stage {
     pub standalone: Standalone,
     /// Where callers call.
     pub to: SocketAddr,
-    issuer: Issuer,
+    pub issuer: Issuer,
     impostor: Issuer,
 }
 
@@ -47,7 +47,7 @@ impl Stage {
         let issuer = Issuer::new("https://login.example.com/realms/camunda", "orchestration-api")?;
         let impostor = issuer.impostor()?;
         let stage = Self { upstream, web, standalone, to, issuer, impostor };
-        stage.standalone.apply("10-gateway", &stage.gateway())?;
+        stage.standalone.apply("10-gateway", &stage.gateway()?)?;
         Ok(stage)
     }
 
@@ -59,22 +59,23 @@ impl Stage {
         Ok(stage)
     }
 
-    fn gateway(&self) -> Vec<Value> {
-        let backend = json!({"endpoints": [{"ip": {"address": "127.0.0.1", "port": self.upstream.addr().port()}}]});
-        vec![
-            json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": metadata("eg"),
-                "spec": {"gatewayClassName": "eg",
-                    "listeners": [{"name": "http", "protocol": "HTTP", "port": self.to.port()}]}}),
-            // Paths go to the filter and to the cluster as docs/envoy-gateway.md has it.
-            json!({"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "ClientTrafficPolicy",
-                "metadata": metadata("eg"), "spec": {
-                    "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "eg"}],
-                    "headers": {"requestID": "PreserveOrGenerate"},
-                    "path": {"disableMergeSlashes": true, "escapedSlashesAction": "KeepUnchanged"}}}),
-            json!({"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "Backend",
-                "metadata": metadata("orchestration"), "spec": backend}),
-            route("orchestration", "/"),
-        ]
+    /// The shipped gateway, and the cluster that its routes lead to.
+    pub fn gateway(&self) -> Result<Vec<Value>> {
+        let mut documents = self.documents(&fs::read_to_string(workspace().join("envoy/gateway.yaml"))?)?;
+        for document in &mut documents {
+            let kind = document["kind"].as_str().unwrap_or_default().to_owned();
+            let spec = &mut document["spec"];
+            match kind.as_str() {
+                "GatewayClass" => spec["parametersRef"] = parameters(),
+                "Gateway" => spec["listeners"][0]["port"] = self.to.port().into(),
+                "HTTPRoute" | "GRPCRoute" => spec["rules"][0]["backendRefs"] = json!([backend()]),
+                _ => {}
+            }
+        }
+        let endpoint = json!({"ip": {"address": "127.0.0.1", "port": self.upstream.addr().port()}});
+        documents.push(json!({"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "Backend",
+            "metadata": metadata("orchestration"), "spec": {"endpoints": [endpoint]}}));
+        Ok(documents)
     }
 
     /// A configuration of the filter: `dora` may start one process, `ada` any.
@@ -98,9 +99,12 @@ impl Stage {
     pub fn render(&self, configuration: &Value, source: &Source, more: &[&str]) -> Result<String> {
         let file = self.file("configuration.json", &configuration.to_string())?;
         let mut command = Command::new(command_line());
-        command.args(["render", "envoy-gateway", "--config"]).arg(file).args(["--namespace", "default"]);
+        command.args(["render", "envoy-gateway", "--config"]).arg(file).args(["--namespace", NAMESPACE]);
         command.args(["--url", &source.url, "--sha256", &source.sha256, "--gateway", "eg", "--listener", "http"]);
-        let output = command.args(["--route", "orchestration"]).args(more).output()?;
+        let output = command
+            .args(["--route", "orchestration", "--route", "GRPCRoute/orchestration-grpc"])
+            .args(more)
+            .output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
     }
@@ -158,24 +162,34 @@ impl Stage {
     }
 
     /// Telling calls, by name.
-    fn calls(&self) -> [(&'static str, Request); 5] {
+    fn calls(&self) -> [(&'static str, Request); 6] {
         [
             ("nobody", Request::get("/v2/topology")),
             ("forged", Request::get("/v2/topology").bearer(Self::token(&self.impostor, "ada"))),
             ("not granted", self.create("dora", "payroll")),
             ("ambiguous path", Request::get("/v2//topology").bearer(Self::token(&self.issuer, "ada"))),
+            ("gRPC, nobody", grpc()),
             ("granted", self.create("dora", "invoice")),
         ]
     }
 
     /// Calls that nobody may ever make.
-    pub fn forbidden(&self) -> Vec<Request> {
-        self.calls().into_iter().filter(|(name, _)| *name != "granted").map(|(_, request)| request).collect()
+    pub fn forbidden(&self) -> Vec<(&'static str, Request)> {
+        self.calls().into_iter().filter(|(name, _)| *name != "granted").collect()
     }
 
     /// What a call is answered, and whether all of it came to the cluster.
     pub fn fate(&self, request: &Request) -> (Option<u16>, bool) {
-        let status = client::send(self.to, request).ok().map(|response| response.status);
+        let status = client::send(self.to, request).ok().map(|response| {
+            // Over gRPC the answer is fine as HTTP, and has a status of its own.
+            match response.fields.text("grpc-status") {
+                None => response.status,
+                Some("16") => 401,
+                Some("7") => 403,
+                Some("14") => 503,
+                Some(_) => 500,
+            }
+        });
         (status, self.upstream.find(request.id()).is_some_and(|arrived| arrived.complete))
     }
 
@@ -201,9 +215,9 @@ impl Stage {
         let watch = || {
             let mut sent = Vec::new();
             while !done.load(Ordering::SeqCst) {
-                for request in self.forbidden() {
+                for (name, request) in self.forbidden() {
                     let _ = client::send(self.to, &request);
-                    sent.push(request.id().to_owned());
+                    sent.push((name, request.id().to_owned()));
                 }
                 thread::sleep(PAUSE);
             }
@@ -217,8 +231,8 @@ impl Stage {
         });
         let sent = sent.ok().context("the watcher")?;
         let came: BTreeSet<String> = self.upstream.complete_requests().iter().map(|r| r.id().to_owned()).collect();
-        let passed = sent.iter().filter(|id| came.contains(*id)).count();
-        report.check(&format!("{} forbidden calls meanwhile, those that passed", sent.len()), 0, passed);
+        let passed: Vec<_> = sent.iter().filter(|(_, id)| came.contains(id)).map(|(name, _)| *name).collect();
+        report.check(&format!("{} forbidden calls meanwhile, those that passed", sent.len()), Vec::new(), passed);
         result
     }
 
@@ -243,18 +257,44 @@ pub fn guarded() -> Answers {
         ("forged", Some(401), false),
         ("not granted", Some(403), false),
         ("ambiguous path", Some(400), false),
+        ("gRPC, nobody", Some(401), false),
         ("granted", Some(200), true),
     ]
 }
 
-/// Everything is refused with that status.
-pub fn refused(status: u16) -> Answers {
-    guarded().into_iter().map(|(name, _, _)| (name, Some(status), false)).collect()
+/// Everything is refused with that status, or without an answer.
+pub fn refused(status: Option<u16>) -> Answers {
+    guarded().into_iter().map(|(name, _, _)| (name, status, false)).collect()
+}
+
+/// A call of the gRPC API without a credential.
+fn grpc() -> Request {
+    Request::new("POST", "/gateway_protocol.Gateway/Topology")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
 }
 
 /// The metadata of an object.
 pub fn metadata(name: &str) -> Value {
-    json!({"name": name, "namespace": "default"})
+    json!({"name": name, "namespace": NAMESPACE})
+}
+
+/// Everything is refused with 403, but the gRPC API, whose route does its work.
+pub fn rest_refused() -> Answers {
+    let own = |(name, status, arrived)| {
+        if name == "gRPC, nobody" { (name, Some(401), false) } else { (name, status, arrived) }
+    };
+    refused(Some(403)).into_iter().map(own).collect()
+}
+
+/// The cluster, as a route names it.
+fn backend() -> Value {
+    json!({"group": "gateway.envoyproxy.io", "kind": "Backend", "name": "orchestration"})
+}
+
+/// The settings of an Envoy that runs as a process of Envoy Gateway.
+fn parameters() -> Value {
+    json!({"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": "host", "namespace": SYSTEM})
 }
 
 /// A route of the gateway for paths with that prefix, to the cluster.
@@ -263,6 +303,6 @@ pub fn route(name: &str, prefix: &str) -> Value {
     "parentRefs": [{"name": "eg"}],
     "rules": [{
         "matches": [{"path": {"type": "PathPrefix", "value": prefix}}],
-        "backendRefs": [{"group": "gateway.envoyproxy.io", "kind": "Backend", "name": "orchestration"}],
+        "backendRefs": [backend()],
     }]}})
 }

@@ -5,9 +5,11 @@ use crate::parts;
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use portcullis_e2e::access::AccessLine;
 use portcullis_e2e::client::{self, Request};
 use portcullis_e2e::envoy;
 use portcullis_e2e::server::Server;
+use portcullis_e2e::wait;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -15,8 +17,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tempfile::TempDir;
 
+/// How long a start may take on a busy machine.
+const START: Duration = Duration::from_secs(300);
 /// What Envoy Gateway calls the Envoy that it is given.
 const ENVOY: &str = "1.40.0";
 /// Ports that Envoy Gateway takes, whatever it is told: xDS, modules, administration, metrics. (It can do without
@@ -25,7 +30,9 @@ const PORTS: [u16; 4] = [18000, 18002, 19000, 19001];
 /// Where its metrics are.
 const METRICS: ([u8; 4], u16) = ([127, 0, 0, 1], 19001);
 /// Where its own resources are expected.
-const SYSTEM: &str = "envoy-gateway-system";
+pub const SYSTEM: &str = "envoy-gateway-system";
+/// Where those of the cluster stand.
+pub const NAMESPACE: &str = "camunda";
 
 /// A running Envoy Gateway, with the Envoy that it runs.
 pub struct Standalone {
@@ -109,14 +116,11 @@ impl Standalone {
                     "tls.key": certificate("envoy/tls.key")?}}),
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata("envoy-oidc-hmac"),
                 "data": {"hmac-secret": certificate("envoy-oidc-hmac/hmac-secret")?}}),
-            json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "eg"},
-                "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller", "parametersRef": {
-                    "group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": "host", "namespace": SYSTEM}}}),
             json!({"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "EnvoyProxy", "metadata": metadata("host"),
                 "spec": {"concurrency": 1, "provider": {"type": "Host", "host": {"envoyVersion": ENVOY}},
                     "extraArgs": ["--file-flush-interval-msec", "10"], "telemetry": {"accessLog": log}}}),
             json!({"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "EnvoyPatchPolicy",
-            "metadata": {"name": "modules", "namespace": "default"},
+            "metadata": {"name": "modules", "namespace": NAMESPACE},
             "spec": {
                 "targetRef": {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "eg"},
                 "type": "JSONPatch",
@@ -139,7 +143,10 @@ impl Standalone {
         let mut server = Server::start("envoy-gateway", &mut command, self.folder.path())?;
         server.wait(SocketAddr::from(METRICS), "/metrics")?;
         *self.server() = Some(server);
-        Ok(())
+        // What is applied before it watches is not seen.
+        wait::until_within(START, "Envoy Gateway to watch its folder", || {
+            self.log().contains("Watching path added").then_some(())
+        })
     }
 
     /// Ends it, and its Envoy.
@@ -177,6 +184,12 @@ impl Standalone {
     /// What it and its Envoy have logged.
     pub fn log(&self) -> String {
         self.server().as_ref().map(Server::log).unwrap_or_default()
+    }
+
+    /// Envoy's access log so far.
+    pub fn access_log(&self) -> Vec<AccessLine> {
+        let bytes = fs::read(self.path("access.log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).lines().filter_map(AccessLine::parse).collect()
     }
 
     /// The administration address of the Envoy that was started last.
