@@ -29,7 +29,7 @@ use readers::Escaped;
 use serde_json::{Value, json};
 use spellings::Choices;
 
-/// Operations whose paths are spelt in every way at every setting: one by a fixed name beside one
+/// Operations whose paths are spelt in every way: one by a fixed name beside one
 /// by a parameter, ids of free text, a gRPC call, and a prefix.
 const IN_EVERY_WAY: [&str; 5] = [
     "searchProcessInstances",

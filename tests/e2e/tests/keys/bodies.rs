@@ -1,9 +1,10 @@
 //! Requests whose bodies decide, while keys are still being fetched: the body waits with the
 //! request, the verdict is right, and what is allowed arrives whole and once.
 
-use portcullis_e2e::client::{Exchange, Request};
+use portcullis_e2e::client::{Exchange, Request, Response};
 use portcullis_e2e::gateway::Listener;
-use portcullis_e2e::idp::{Answer, Key};
+use portcullis_e2e::http2;
+use portcullis_e2e::idp::{Answer, Key, Provider};
 use portcullis_e2e::wait;
 use serde_json::{Value, json};
 
@@ -12,14 +13,19 @@ use crate::site::{Site, Sketch, provider, remote};
 const NAME: &str = "https://idp.test";
 const TARGET: &str = "/v2/process-instances";
 
-/// A request under way, and what is to become of it.
+/// A request under way.
 struct Call {
-    what: String,
-    id: String,
+    fate: Fate,
     exchange: Exchange,
     sent: usize,
     /// What is sent once the keys have come.
     rest: Vec<u8>,
+}
+
+/// What is to become of a request.
+struct Fate {
+    what: String,
+    id: String,
     expected: u16,
     /// What the cluster gets where it is allowed.
     body: Vec<u8>,
@@ -49,20 +55,24 @@ impl Caller<'_> {
         json!({"a": filling, "processDefinitionId": self.process}).to_string().into_bytes()
     }
 
-    fn call(&self, what: &str, request: &Request, now: &[u8], rest: Vec<u8>, body: Vec<u8>) -> Call {
-        let mut exchange = Exchange::open(self.site.addr(self.plugin), request).expect("a connection");
-        exchange.write(now);
-        Call {
+    /// What a request is to become.
+    fn described(&self, what: &str, request: &Request, body: Vec<u8>) -> Fate {
+        Fate {
             what: format!("{what}, by {} for {}, {}", self.user, self.process, self.plugin),
             id: request.id().to_owned(),
-            exchange,
-            sent: request.bytes().len() + now.len(),
-            rest,
             expected: if self.user == "dora" && self.process != "invoice" { 403 } else { 200 },
             body,
             trailer: false,
-            begins: self.plugin == "istio" || self.plugin == "stream" && now.is_empty(),
+            begins: self.plugin != "hold",
         }
+    }
+
+    fn call(&self, what: &str, request: &Request, now: &[u8], rest: Vec<u8>, body: Vec<u8>) -> Call {
+        let mut exchange = Exchange::open(self.site.addr(self.plugin), request).expect("a connection");
+        exchange.write(now);
+        let mut fate = self.described(what, request, body);
+        fate.begins = self.plugin == "istio" || self.plugin == "stream" && now.is_empty();
+        Call { fate, exchange, sent: request.bytes().len() + now.len(), rest }
     }
 
     /// All of the body at once, before there are keys.
@@ -90,7 +100,9 @@ impl Caller<'_> {
         let early = early.min(pieces.len());
         let (now, rest) = (pieces[..early].concat(), pieces[early..].concat());
         let what = format!("chunks, {early} of {} early", pieces.len());
-        Call { trailer: true, ..self.call(&what, &self.request().chunked(), &now, rest, body) }
+        let mut call = self.call(&what, &self.request().chunked(), &now, rest, body);
+        call.fate.trailer = true;
+        call
     }
 }
 
@@ -113,23 +125,61 @@ fn gate(listener: Listener, gate: &str) -> Listener {
     })
 }
 
+/// As shipped; with the body let through in parts; and so, in a host that gives no body to a filter
+/// that has stopped the headers.
+const PLUGINS: [&str; 3] = ["hold", "stream", "istio"];
+
+fn three_gates(provider: &Provider) -> Site {
+    let issuers = [remote(NAME, "/keys", json!({"timeout": "20s"}))];
+    with_trailers(Sketch::new().cluster("idp", provider.addr()))
+        .shaped("hold", &issuers, |l| gate(l, "hold"))
+        .shaped("stream", &issuers, |l| gate(l, "stream"))
+        .shaped("istio", &issuers, |l| gate(l, "stream").without_stop_iteration())
+        .start()
+}
+
+fn active(site: &Site) -> u64 {
+    site.envoy.stat("http.gateway.downstream_rq_active").expect("stats").unwrap_or_default()
+}
+
+fn received(site: &Site) -> u64 {
+    site.envoy.stat("http.gateway.downstream_cx_rx_bytes_total").expect("stats").unwrap_or_default()
+}
+
+impl Call {
+    fn expecting(mut self, status: u16) -> Self {
+        self.fate.expected = status;
+        self
+    }
+}
+
+impl Fate {
+    /// Holds it against the answer and what has arrived.
+    fn check(&self, site: &Site, answer: &Response) {
+        assert_eq!(answer.status, self.expected, "{}: {}", self.what, answer.text());
+        let arrived: Vec<_> = site.upstream.requests().into_iter().filter(|r| r.id() == self.id).collect();
+        if self.expected == 200 {
+            let [request] = &arrived[..] else { panic!("{}: {} times", self.what, arrived.len()) };
+            assert!(request.complete && request.body == self.body, "{}: {} bytes", self.what, request.body.len());
+            let trailer = request.trailers.text("x-sum");
+            assert_eq!(trailer, self.trailer.then_some("7"), "{}", self.what);
+        } else {
+            let harmless = arrived.is_empty() || self.begins && arrived.iter().all(|request| !request.complete);
+            assert!(harmless, "{}: it reached the cluster", self.what);
+        }
+    }
+}
+
 #[test]
 fn bodies_wait_for_keys_with_their_requests() {
     let key = Key::new("one");
     let provider = provider("/keys", &[&key]);
     provider.hold();
-    let issuers = [remote(NAME, "/keys", json!({"timeout": "20s"}))];
-    // As shipped; with the body let through in parts; and so, in a host that gives no body to a
-    // filter that has stopped the headers.
-    let site = with_trailers(Sketch::new().cluster("idp", provider.addr()))
-        .shaped("hold", &issuers, |l| gate(l, "hold"))
-        .shaped("stream", &issuers, |l| gate(l, "stream"))
-        .shaped("istio", &issuers, |l| gate(l, "stream").without_stop_iteration())
-        .start();
+    let site = three_gates(&provider);
 
     let mut calls = Vec::new();
     let mut leaving = Vec::new();
-    for plugin in ["hold", "stream", "istio"] {
+    for plugin in PLUGINS {
         let caller = |user, process| Caller { site: &site, plugin, key: &key, user, process };
         for (user, process) in [("dora", "invoice"), ("dora", "payroll"), ("ada", "payroll")] {
             let caller = caller(user, process);
@@ -140,45 +190,101 @@ fn bodies_wait_for_keys_with_their_requests() {
         }
         let dora = caller("dora", "invoice");
         let empty = dora.request().header("content-length", "0");
-        calls.push(Call { expected: 400, ..dora.call("no body", &empty, b"", Vec::new(), Vec::new()) });
+        calls.push(dora.call("no body", &empty, b"", Vec::new(), Vec::new()).expecting(400));
         let stranger = Key::new("one");
         let forger = Caller { key: &stranger, ..caller("dora", "invoice") };
-        calls.push(Call { expected: 401, ..forger.whole(0) });
+        calls.push(forger.whole(0).expecting(401));
         leaving.extend([dora.whole(0), dora.parted(50), dora.chunked(1)]);
     }
-    let active = || site.envoy.stat("http.gateway.downstream_rq_active").expect("stats").unwrap_or_default();
-    let received = || site.envoy.stat("http.gateway.downstream_cx_rx_bytes_total").expect("stats").unwrap_or_default();
     let sent: usize = calls.iter().chain(&leaving).map(|call| call.sent).sum();
-    let all_there = || active() == (calls.len() + leaving.len()) as u64 && received() >= sent as u64;
+    let all_there = || active(&site) == (calls.len() + leaving.len()) as u64 && received(&site) >= sent as u64;
     wait::until("all requests to be there", || all_there().then_some(())).expect("requests");
     for call in leaving.drain(..) {
         call.exchange.close();
     }
-    wait::until("some callers to leave", || (active() == calls.len() as u64).then_some(())).expect("they leave");
+    wait::until("some callers to leave", || (active(&site) == calls.len() as u64).then_some(())).expect("they leave");
     assert_eq!(site.upstream.requests().len(), 0, "nothing is let through without keys");
     provider.release();
 
     for call in &mut calls {
         call.exchange.write(&call.rest);
     }
-    let arrived = |id: &str| -> Vec<_> { site.upstream.requests().into_iter().filter(|r| r.id() == id).collect() };
-    for call in &mut calls {
-        let answer = call.exchange.response().unwrap_or_else(|error| panic!("{}: {error:#}", call.what));
-        assert_eq!(answer.status, call.expected, "{}: {}", call.what, answer.text());
-        let arrived = arrived(&call.id);
-        if call.expected == 200 {
-            let [request] = &arrived[..] else { panic!("{}: {} times", call.what, arrived.len()) };
-            assert!(request.complete && request.body == call.body, "{}: {} bytes", call.what, request.body.len());
-            let trailer = request.trailers.text("x-sum");
-            assert_eq!(trailer, call.trailer.then_some("7"), "{}", call.what);
-        } else {
-            let harmless = arrived.is_empty() || call.begins && arrived.iter().all(|request| !request.complete);
-            assert!(harmless, "{}: it reached the cluster", call.what);
-        }
+    for Call { fate, exchange, .. } in &mut calls {
+        let answer = exchange.response().unwrap_or_else(|error| panic!("{}: {error:#}", fate.what));
+        fate.check(&site, &answer);
     }
-    let known: Vec<&str> = calls.iter().map(|call| &*call.id).collect();
+    let known: Vec<&str> = calls.iter().map(|call| &*call.fate.id).collect();
     let others = site.upstream.requests().into_iter().filter(|r| !known.contains(&r.id())).count();
     assert_eq!(others, 0, "those who left are forgotten");
+    site.assert_unharmed();
+}
+
+/// A request over HTTP/2 under way, in parts of which some come before the keys.
+struct Streamed {
+    fate: Fate,
+    exchange: http2::Exchange,
+    sent: usize,
+    rest: Vec<Vec<u8>>,
+}
+
+impl Caller<'_> {
+    /// So many parts before there are keys, and the end with the last of them.
+    fn streamed(&self, early: usize, trailer: bool, announced: bool) -> Streamed {
+        let body = self.body(50);
+        let mut request = self.request();
+        if announced {
+            request = request.header("content-length", body.len().to_string());
+        }
+        let mut rest: Vec<Vec<u8>> = body.chunks(40).map(<[u8]>::to_vec).collect();
+        let what = format!("HTTP/2, {early} of {} parts early, trailer {trailer}, announced {announced}", rest.len());
+        let exchange = http2::Exchange::open(self.site.addr(self.plugin), &request, true).expect("a connection");
+        let early = rest.drain(..early.min(rest.len())).collect::<Vec<_>>();
+        let fate = Fate { trailer, ..self.described(&what, &request, body) };
+        let mut streamed = Streamed { fate, exchange, sent: early.concat().len(), rest };
+        streamed.send(&early);
+        streamed
+    }
+}
+
+impl Streamed {
+    fn send(&mut self, parts: &[Vec<u8>]) {
+        parts.iter().for_each(|part| self.exchange.part(part));
+        if self.rest.is_empty() {
+            self.exchange.finish(if self.fate.trailer { &[("x-sum", "7")] } else { &[] });
+        }
+    }
+}
+
+#[test]
+fn so_they_do_over_http2() {
+    let key = Key::new("one");
+    let provider = provider("/keys", &[&key]);
+    provider.hold();
+    let site = three_gates(&provider);
+    let mut all = Vec::new();
+    for plugin in PLUGINS {
+        for (user, process) in [("dora", "invoice"), ("dora", "payroll"), ("ada", "payroll")] {
+            let caller = Caller { site: &site, plugin, key: &key, user, process };
+            for (trailer, announced) in [(false, false), (false, true), (true, false)] {
+                all.extend([0, 1, 2, usize::MAX].map(|early| caller.streamed(early, trailer, announced)));
+            }
+        }
+    }
+    let sent: usize = all.iter().map(|streamed| streamed.sent).sum();
+    let all_there = || active(&site) == all.len() as u64 && received(&site) >= sent as u64;
+    wait::until("all requests to be there", || all_there().then_some(())).expect("requests");
+    assert_eq!(site.upstream.requests().len(), 0, "nothing is let through without keys");
+    provider.release();
+    for streamed in &mut all {
+        let rest = std::mem::take(&mut streamed.rest);
+        if !rest.is_empty() {
+            streamed.send(&rest);
+        }
+    }
+    for Streamed { fate, exchange, .. } in &mut all {
+        let answer = exchange.response().unwrap_or_else(|error| panic!("{}: {error:#}", fate.what));
+        fate.check(&site, &answer);
+    }
     site.assert_unharmed();
 }
 
@@ -197,7 +303,7 @@ fn a_body_whose_keys_never_come_goes_nowhere() {
         calls.extend([dora.whole(0), dora.whole(1 << 20), dora.parted(0), dora.parted(50), dora.chunked(9)]);
     }
     for mut call in calls {
-        assert_eq!(call.exchange.response().expect("an answer").status, 503, "{}", call.what);
+        assert_eq!(call.exchange.response().expect("an answer").status, 503, "{}", call.fate.what);
     }
     assert_eq!(site.upstream.requests().len(), 0);
     site.assert_unharmed();
