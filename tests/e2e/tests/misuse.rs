@@ -68,7 +68,18 @@ fn a_module_cut_short() {
     }
 }
 
-/// A module that Envoy downloads must have the checksum that the configuration says.
+/// The shipped filter with a module that Envoy downloads and that must have that checksum.
+fn downloaded(world: &World, provider: &Provider, sha256: &str) -> Gateway {
+    let remote = json!({"remote": {
+        "http_uri": {"uri": "http://modules.test/portcullis.wasm", "cluster": "modules", "timeout": "5s"},
+        "sha256": sha256, "retry_policy": {"num_retries": 1},
+    }});
+    let gateway = guarded(world, |l| l.edit_filter(|filter| filter["vm_config"]["code"] = remote));
+    gateway.cluster("modules", provider.addr())
+}
+
+/// A module that Envoy downloads must have the checksum that the configuration says; until it comes,
+/// nothing passes, also where another one served before.
 #[test]
 fn a_module_with_another_checksum() {
     let (world, whole) = (World::new(), module());
@@ -76,20 +87,27 @@ fn a_module_with_another_checksum() {
     provider.answer("/portcullis.wasm", Answer::new(200, &whole));
     let right = Sha256::digest(&whole).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let wrong = "0".repeat(64);
-    for sha256 in [&right, &wrong] {
-        let remote = json!({"remote": {
-            "http_uri": {"uri": "http://modules.test/portcullis.wasm", "cluster": "modules", "timeout": "5s"},
-            "sha256": sha256, "retry_policy": {"num_retries": 1},
-        }});
-        let gateway = guarded(&world, |l| l.edit_filter(|filter| filter["vm_config"]["code"] = remote));
-        let envoy = Launch::new(gateway.cluster("modules", provider.addr()).build()).start().expect("Envoy");
-        let addr = envoy.addr("gateway").expect("an address");
-        if *sha256 == right {
-            guards(&world, addr, "with the right checksum");
-        } else {
-            nothing_passes(&world, addr, "with a wrong checksum");
-        }
-    }
+    let envoy = Launch::new(downloaded(&world, &provider, &wrong).build()).start().expect("Envoy");
+    nothing_passes(&world, envoy.addr("gateway").expect("an address"), "with a wrong checksum");
+    let envoy = discovered(&downloaded(&world, &provider, &right));
+    let addr = envoy.addr("gateway").expect("an address");
+    guards(&world, addr, "with the right checksum");
+    let push = |sha256: &str, nack: bool| {
+        let mut filter = downloaded(&world, &provider, sha256).filter();
+        filter["config"]["vm_config"]["nack_on_code_cache_miss"] = nack.into();
+        envoy.push_filter(&filter).expect("a verdict")
+    };
+    assert_eq!(push(&wrong, true), Pushed::Rejected);
+    guards(&world, addr, "after an update that is refused until its module is there");
+    assert_eq!(push(&wrong, false), Pushed::Accepted);
+    // By Envoy or by the belt.
+    let stopped = || (!world.fate(addr, &world.create("dora", "invoice")).begun).then_some(());
+    wait::until("a refusal", stopped).expect("it is stopped");
+    nothing_passes(&world, addr, "after an update whose module never came");
+    assert_eq!(push(&right, false), Pushed::Accepted);
+    let passes = || world.fate(addr, &world.create("dora", "invoice")).passed().then_some(());
+    wait::until("the right module", passes).expect("it serves");
+    guards(&world, addr, "with the right checksum again");
 }
 
 /// A configuration that says nothing is refused, however it says it.
