@@ -57,6 +57,19 @@ fn reasons_and_metrics_that_are_named_exist() {
 }
 
 #[test]
+fn every_metric_is_explained() {
+    let explained = read("docs/alerts.md");
+    for file in ["vm", "counts"] {
+        let source = read(&format!("filters/portcullis/src/{file}.rs"));
+        let names =
+            source.split(|c: char| !c.is_ascii_lowercase() && c != '_').filter(|w| w.starts_with("portcullis_"));
+        for name in names {
+            assert!(explained.contains(&format!("| `{name}` |")), "{name}");
+        }
+    }
+}
+
+#[test]
 fn every_alert_is_explained() {
     let explained = read("docs/alerts.md");
     let rules = read(RULES);
