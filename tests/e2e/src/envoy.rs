@@ -121,7 +121,7 @@ const LOG: &str = "envoy.log";
 /// Where the filter's configuration stands, as in the shipped files.
 const FILTER: &str = "filter.yaml";
 /// How long a start may take on a busy machine.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(180);
 
 /// What became of pushed listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
