@@ -2,7 +2,7 @@
 //! tenant and body. It decides what a caller learns first.
 
 use crate::api::body::{self, Body, Incoming, Members, Progress, Unreadable};
-use crate::api::catalogue::{Operation, Surface};
+use crate::api::catalogue::{OperationRef, Surface};
 use crate::api::disguise;
 use crate::api::route::{self, Route};
 #[cfg(any(test, feature = "suite"))]
@@ -107,7 +107,7 @@ pub struct Pending {
 struct Asked {
     plan: Rc<Plan>,
     principal: Rc<Principal>,
-    operation: &'static Operation,
+    operation: OperationRef,
     method: Box<[u8]>,
     path: Box<[u8]>,
     /// Without its body the request is allowed, too, only less surely.
@@ -131,7 +131,7 @@ impl Plan {
     /// The refusal of a request whose issuer's keys did not come.
     #[must_use]
     pub fn without_keys(&self, request: &Request<'_>) -> Decision {
-        let operation = route::find(&self.base_path, request.method, request.path).ok().flatten().map(|r| r.operation);
+        let operation = route::find(&self.routes, request.method, request.path).ok().flatten().map(|r| r.operation);
         self.deny(Reason::KeysUnavailable, None, operation, None)
     }
 
@@ -140,11 +140,11 @@ impl Plan {
         request: &Request<'_>,
         authenticate: impl FnOnce() -> Result<Rc<Principal>, Unverified>,
     ) -> Step {
-        let route = match route::find(&self.base_path, request.method, request.path) {
+        let route = match route::find(&self.routes, request.method, request.path) {
             Ok(route) => route.filter(|r| r.operation.since <= self.rules.version),
             Err(ambiguous) => return Step::Decided(self.deny(Reason::PathAmbiguous, Some(ambiguous.0), None, None)),
         };
-        if let Err(ambiguous) = disguise::check(&self.base_path, request) {
+        if let Err(ambiguous) = disguise::check(&self.routes, request) {
             let operation = route.map(|r| r.operation);
             return Step::Decided(self.deny(Reason::RequestAmbiguous, Some(ambiguous.0), operation, None));
         }
@@ -153,11 +153,11 @@ impl Plan {
         {
             return Step::Decided(self.settle(authz::preflight(), operation, None));
         }
-        let operation = route.as_ref().map(|r| r.operation);
-        if let Some(operation) = operation
+        let operation = route.as_ref().map(|r| r.operation.clone());
+        if let Some(operation) = &operation
             && self.anonymous.contains(&operation.id)
         {
-            return Step::Decided(self.settle(authz::anonymous(operation), operation, None));
+            return Step::Decided(self.settle(authz::anonymous(operation), operation.clone(), None));
         }
         let principal = match authenticate() {
             Ok(principal) => principal,
@@ -180,7 +180,7 @@ impl Plan {
                 Some(principal),
             ));
         }
-        if let Err(why) = body::check_kind(request, route.operation) {
+        if let Err(why) = body::check_kind(request, &route.operation) {
             return Step::Decided(self.deny(Reason::BodyUnreadable, Some(why.0), operation, Some(principal)));
         }
         match authz::decide(&route, Body::Unread, &principal, &self.rules) {
@@ -194,12 +194,12 @@ impl Plan {
 
     /// The operation that a browser asks about before it sends the request itself: OPTIONS, with
     /// `Origin` and `Access-Control-Request-Method` (Fetch standard, CORS-preflight request).
-    fn preflight(&self, request: &Request<'_>) -> Option<&'static Operation> {
+    fn preflight(&self, request: &Request<'_>) -> Option<OperationRef> {
         if request.method != b"OPTIONS" || request.single_header(b"origin").ok()??.is_empty() {
             return None;
         }
         let method = request.single_header(b"access-control-request-method").ok()??;
-        let operation = route::find(&self.base_path, method, request.path).ok()??.operation;
+        let operation = route::find(&self.routes, method, request.path).ok()??.operation;
         let open = !operation.blocked && self.surfaces.contains(&operation.surface);
         (open && operation.since <= self.rules.version).then_some(operation)
     }
@@ -243,10 +243,10 @@ impl Plan {
     }
 
     fn wait(self: &Rc<Self>, request: &Request<'_>, route: &Route<'_>, principal: Rc<Principal>) -> Step {
-        let operation = route.operation;
+        let operation = route.operation.clone();
         let without = authz::decide(route, Body::Unknown, &principal, &self.rules);
         let allowed_anyway = operation.filters() && matches!(without, Verdict::Allow(_));
-        let incoming = Incoming::new(request, operation.body, self.max_body);
+        let incoming = Incoming::new(request, &operation.body, self.max_body);
         let (method, path) = (request.method.into(), request.path.into());
         let asked = Asked { plan: Rc::clone(self), principal, operation, method, path, allowed_anyway };
         match incoming {
@@ -255,7 +255,7 @@ impl Plan {
         }
     }
 
-    fn settle(&self, verdict: Verdict, operation: &'static Operation, principal: Option<Rc<Principal>>) -> Decision {
+    fn settle(&self, verdict: Verdict, operation: OperationRef, principal: Option<Rc<Principal>>) -> Decision {
         match verdict {
             Verdict::Allow(permit) => {
                 let table = Rc::clone(&self.table_digest);
@@ -278,7 +278,7 @@ impl Plan {
         &self,
         reason: Reason,
         detail: Option<&'static str>,
-        operation: Option<&'static Operation>,
+        operation: Option<OperationRef>,
         principal: Option<Rc<Principal>>,
     ) -> Decision {
         let table = Rc::clone(&self.table_digest);
@@ -338,7 +338,7 @@ impl Pending {
 impl Asked {
     fn decide(self, body: Body<'_>) -> Decision {
         // The route borrows from the path, so it is looked up again rather than kept.
-        match route::find(&self.plan.base_path, &self.method, &self.path) {
+        match route::find(&self.plan.routes, &self.method, &self.path) {
             Ok(Some(route)) => {
                 let verdict = authz::decide(&route, body, &self.principal, &self.plan.rules);
                 let candidate = self.plan.beside(&route, body, &self.principal);

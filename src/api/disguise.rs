@@ -2,7 +2,7 @@
 //! paths in headers and parameters, another protocol. `docs/methods.md` lists each and why.
 
 use super::path::Ambiguous;
-use super::route::{self, BasePath};
+use super::route::{self, BasePath, Routes};
 use crate::request::{Request, hex_pair};
 
 /// Headers that some frameworks take the method or the path from. The cluster takes none of them:
@@ -21,7 +21,7 @@ pub fn is_one(name: &[u8]) -> bool {
 ///
 /// # Errors
 /// Readers could take the request for another one.
-pub fn check(base: &BasePath, request: &Request<'_>) -> Result<(), Ambiguous> {
+pub fn check(routes: &Routes, request: &Request<'_>) -> Result<(), Ambiguous> {
     if request.header(b"upgrade").next().is_some() {
         return Err(Ambiguous("it asks for another protocol, in which nothing could be judged"));
     }
@@ -32,7 +32,7 @@ pub fn check(base: &BasePath, request: &Request<'_>) -> Result<(), Ambiguous> {
             return Err(Ambiguous("x-forwarded-prefix is not a plain absolute path"));
         }
     }
-    if request.method == b"POST" && may_name_a_method(request) && has_other_method(base, request.path) {
+    if request.method == b"POST" && may_name_a_method(request) && has_other_method(routes, request.path) {
         return Err(Ambiguous(
             "a parameter `_method`, or a form that may hold one, where it would be another operation",
         ));
@@ -48,10 +48,10 @@ fn may_name_a_method(request: &Request<'_>) -> bool {
     names.any(|name| decode(name) == b"_method") || request.header(b"content-type").any(is_form)
 }
 
-fn has_other_method(base: &BasePath, path: &[u8]) -> bool {
+fn has_other_method(routes: &Routes, path: &[u8]) -> bool {
     [&b"PUT"[..], b"PATCH", b"DELETE"]
         .into_iter()
-        .any(|method| route::find(base, method, path).is_ok_and(|route| route.is_some()))
+        .any(|method| route::find(routes, method, path).is_ok_and(|route| route.is_some()))
 }
 
 fn decode(name: &[u8]) -> Vec<u8> {
@@ -87,7 +87,7 @@ mod tests {
     fn no_other_protocol_is_asked_for() {
         for kind in [&b"websocket"[..], b"h2c", b""] {
             let request = Request { method: b"GET", path: b"/v2/status", headers: &[(b"upgrade", kind)] };
-            assert!(check(&BasePath::default(), &request).is_err());
+            assert!(check(&Routes::default(), &request).is_err());
         }
     }
 
@@ -104,7 +104,7 @@ mod tests {
         ] {
             let path = format!("/v2/roles/search?{query}");
             let request = Request { method: b"POST", path: path.as_bytes(), headers: &[] };
-            assert_eq!(check(&BasePath::default(), &request).is_err(), found, "{query}");
+            assert_eq!(check(&Routes::default(), &request).is_err(), found, "{query}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Path and method -> operation, by the tree of segments that the build makes of the catalogue.
 
-use super::catalogue::{Method, NODES, Node, OPERATIONS, Operation, Surface};
+use super::catalogue::{Method, NODES, Node, OPERATIONS, Operation, OperationRef, Surface, Version};
+use super::extra::ExtraOperations;
 use super::path::{Ambiguous, Segment, segments};
 
 /// Parameters that may hold any text, also an encoded slash or percent sign: ids that come from an
@@ -14,7 +15,7 @@ const GRPC: &str = "gateway_protocol.Gateway";
 #[derive(Debug)]
 pub struct Route<'a> {
     /// The operation.
-    pub operation: &'static Operation,
+    pub operation: OperationRef,
     parameters: Vec<Segment<'a>>,
     last: &'a str,
 }
@@ -61,15 +62,35 @@ impl BasePath {
     }
 }
 
-/// The operation that method and path (with its query) name; `None` where the catalogue has none.
+/// What requests are looked up in.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    /// The path under which the cluster's API is reached.
+    pub base: BasePath,
+    /// The API's version: of later operations of the catalogue, those of the configuration take the place.
+    pub version: Version,
+    /// The operations that the configuration adds.
+    pub extra: ExtraOperations,
+}
+
+impl Default for Routes {
+    /// The whole catalogue, at the root.
+    fn default() -> Self {
+        let version = Version::new(u8::MAX, u8::MAX);
+        Self { base: BasePath::default(), version, extra: ExtraOperations::default() }
+    }
+}
+
+/// The operation that method and path (with its query) name; `None` where there is none. One that the
+/// API's version lacks is found, too.
 ///
 /// # Errors
 /// Readers could take the path for different things.
-pub fn find<'a>(base: &BasePath, method: &[u8], target: &'a [u8]) -> Result<Option<Route<'a>>, Ambiguous> {
+pub fn find<'a>(routes: &Routes, method: &[u8], target: &'a [u8]) -> Result<Option<Route<'a>>, Ambiguous> {
     let all = segments(target)?;
     let mut rest = &*all;
     // The base path is the REST API's alone.
-    let base = if all.first().is_some_and(|first| first.raw == GRPC) { &[][..] } else { &base.0 };
+    let base = if all.first().is_some_and(|first| first.raw == GRPC) { &[][..] } else { &routes.base.0 };
     for expected in base {
         match rest.split_first() {
             Some((first, tail)) if first.raw == expected => rest = tail,
@@ -84,15 +105,26 @@ pub fn find<'a>(base: &BasePath, method: &[u8], target: &'a [u8]) -> Result<Opti
         return Ok(None);
     };
     let mut parameters = Vec::new();
-    let Some(operation) = descend(root, rest, method, &mut parameters)? else {
+    let built_in = descend(root, rest, method, &mut parameters)?.map(OperationRef::BuiltIn);
+    let operation = match built_in {
+        Some(operation) if operation.since <= routes.version => Some(operation),
+        later => match routes.extra.find(method, rest)? {
+            Some((operation, its)) => {
+                parameters = its;
+                Some(operation)
+            }
+            None => later,
+        },
+    };
+    let Some(operation) = operation else {
         return unknown(&all);
     };
     // A gRPC server knows just this path: with none before it, and no query after it.
     if operation.surface == Surface::Grpc && (rest.len() != all.len() || target.contains(&b'?')) {
         return unknown(&all);
     }
-    for (segment, name) in parameters.iter().zip(operation.parameters) {
-        if segment.free_text && !FREE_TEXT.contains(name) {
+    for (segment, name) in parameters.iter().zip(operation.parameters.iter()) {
+        if segment.free_text && !FREE_TEXT.contains(&&**name) {
             return Err(Ambiguous("an encoded slash or percent sign where the id can have none"));
         }
     }
@@ -100,7 +132,7 @@ pub fn find<'a>(base: &BasePath, method: &[u8], target: &'a [u8]) -> Result<Opti
     Ok(Some(Route { operation, parameters, last }))
 }
 
-const ESCAPED_LITERAL: Ambiguous = Ambiguous("a fixed segment is written with percent-escapes");
+pub(super) const ESCAPED_LITERAL: Ambiguous = Ambiguous("a fixed segment is written with percent-escapes");
 
 /// An unknown path; one that readers could still split differently is refused as such.
 fn unknown<'a>(all: &[Segment<'_>]) -> Result<Option<Route<'a>>, Ambiguous> {
@@ -154,13 +186,14 @@ fn pick(ends: &[(Method, usize)], method: Method) -> Option<&'static Operation> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::catalogue::Text;
 
-    fn id(method: &str, path: &str) -> Result<Option<&'static str>, Ambiguous> {
-        find(&BasePath::default(), method.as_bytes(), path.as_bytes()).map(|r| r.map(|r| r.operation.id))
+    fn id(method: &str, path: &str) -> Result<Option<Text>, Ambiguous> {
+        find(&Routes::default(), method.as_bytes(), path.as_bytes()).map(|r| r.map(|r| r.operation.id.clone()))
     }
 
     /// A slow matcher: every row on its own, most literal segments first.
-    fn naive(method: &str, path: &str) -> Option<&'static str> {
+    fn naive(method: &str, path: &str) -> Option<Text> {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let fits = |o: &&Operation| {
             let pattern: Vec<&str> = o.path.split('/').skip(1).collect();
@@ -174,7 +207,7 @@ mod tests {
         let literals = |o: &Operation| -> Vec<u8> {
             o.path.split('/').skip(1).map(|s| if s == "**" { 2 } else { u8::from(s.starts_with('{')) }).collect()
         };
-        OPERATIONS.iter().filter(fits).min_by_key(|o| literals(o)).map(|o| o.id)
+        OPERATIONS.iter().filter(fits).min_by_key(|o| literals(o)).map(|o| o.id.clone())
     }
 
     #[test]
@@ -187,7 +220,7 @@ mod tests {
             let method = if operation.method == Method::Any { "GET" } else { operation.method.name() };
             let found = id(method, &path).unwrap().unwrap();
             // Two rows of the deprecated APIs share one method and path.
-            let twin = Operation::named(found).unwrap();
+            let twin = Operation::named(&found).unwrap();
             assert!(
                 found == operation.id
                     || (twin.path.split('{').count() == operation.path.split('{').count()
@@ -204,17 +237,17 @@ mod tests {
         assert!(id("GET", "/%762/topology").is_err());
         assert!(id("GET", "/v2/tenants/a%2Fb").is_err());
         assert!(id("GET", "/v2/x%2Fy").is_err());
-        assert_eq!(id("GET", "/v2/groups/%2Fops%2Fnight").unwrap(), Some("getGroup"));
+        assert_eq!(id("GET", "/v2/groups/%2Fops%2Fnight").unwrap(), Some("getGroup".into()));
         assert_eq!(id("GET", "/V2/topology").unwrap(), None);
-        assert_eq!(id("HEAD", "/v2/topology").unwrap(), Some("getTopology"));
+        assert_eq!(id("HEAD", "/v2/topology").unwrap(), Some("getTopology".into()));
         assert_eq!(id("get", "/v2/topology").unwrap(), None);
     }
 
     #[test]
     fn a_base_path_comes_first() {
-        let base = BasePath::parse("/camunda/").unwrap();
-        let found = |p: &str| find(&base, b"GET", p.as_bytes()).map(|r| r.map(|r| r.operation.id));
-        assert_eq!(found("/camunda/v2/topology").unwrap(), Some("getTopology"));
+        let routes = Routes { base: BasePath::parse("/camunda/").unwrap(), ..Routes::default() };
+        let found = |p: &str| find(&routes, b"GET", p.as_bytes()).map(|r| r.map(|r| r.operation.id.clone()));
+        assert_eq!(found("/camunda/v2/topology").unwrap(), Some("getTopology".into()));
         assert_eq!(found("/v2/topology").unwrap(), None);
         assert!(found("/c%61munda/v2/topology").is_err());
         assert!(BasePath::parse("camunda").is_err());

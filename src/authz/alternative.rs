@@ -28,7 +28,7 @@ impl Held {
 /// Evaluates one alternative, with its condition.
 pub(super) fn evaluate(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal: &Principal) -> Held {
     let held = by_id(alternative, route, body, principal);
-    match (alternative.condition, held) {
+    match (&alternative.condition, held) {
         (_, held @ (Held::Elsewhere | Held::Nothing)) | (Condition::None, held) => held,
         (Condition::Cluster(_), Held::Permit(permit)) => Held::Permit(permit.deferred_by(Reason::DeferredCondition)),
         (Condition::Cluster(_), Held::Body) => Held::Body,
@@ -36,7 +36,7 @@ pub(super) fn evaluate(alternative: &Alternative, route: &Route<'_>, body: Body<
             (Body::Unread, _) => Held::Body,
             (Body::Unknown, Held::Permit(permit)) => Held::Permit(permit.deferred_by(Reason::DeferredBody)),
             (Body::Read(members), Held::Permit(permit)) => match members.get(member) {
-                Some(Member::Bool(value)) if *value == equals => Held::Permit(permit),
+                Some(Member::Bool(value)) if value == equals => Held::Permit(permit),
                 None | Some(Member::Bool(_)) => Held::Nothing,
                 // The cluster reads some texts as booleans.
                 Some(_) => Held::Permit(permit.deferred_by(Reason::DeferredCondition)),
@@ -64,11 +64,11 @@ fn by_id(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal
             property => property,
         },
     };
-    match alternative.id {
+    match &alternative.id {
         IdSource::Wildcard => elsewhere(),
         // The cluster reads a key as a number, so `007` is the key 7, and no grant names it.
-        IdSource::Path(number) if route.is_odd_key(number) => or_property(Held::by(Reason::DeferredKey, some())),
-        IdSource::Path(number) => match exactly(route.parameter(number)) {
+        IdSource::Path(number) if route.is_odd_key(*number) => or_property(Held::by(Reason::DeferredKey, some())),
+        IdSource::Path(number) => match exactly(route.parameter(*number)) {
             Some(grant) => Held::by(Reason::GrantedId, Some(grant)),
             None => or_property(elsewhere()),
         },
@@ -90,7 +90,7 @@ fn by_id(alternative: &Alternative, route: &Route<'_>, body: Body<'_>, principal
                 Body::Unknown => return Held::by(Reason::DeferredBody, Some(some)),
                 Body::Read(members) => members,
             };
-            if key.is_some_and(|key| members.get(key).is_some()) {
+            if key.as_ref().is_some_and(|key| members.get(key).is_some()) {
                 return Held::by(Reason::DeferredKey, Some(some));
             }
             match members.get(id) {

@@ -40,12 +40,12 @@ pub fn preflight() -> Verdict {
 /// then what becomes of an allow that only the cluster can complete.
 #[must_use]
 pub fn decide(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &Rules) -> Verdict {
-    let operation = route.operation;
+    let operation = &*route.operation;
     let permit = match by_grants(route, body, principal, rules) {
         Verdict::Allow(permit) => permit,
         other => return other,
     };
-    let permit = match tenant::named(operation.tenant, route, body) {
+    let permit = match tenant::named(&operation.tenant, route, body) {
         Named::NotConcerned => permit,
         // Jobs of another tenant are refused even with tenant checks off.
         Named::Unread if rules.multi_tenancy || refuses_other_tenants(operation) => {
@@ -77,11 +77,11 @@ fn refuses_other_tenants(operation: &Operation) -> bool {
 /// What the cluster filters is complete as it is; only an operation that is named itself is denied.
 fn unresolved(operation: &Operation, rules: &Rules) -> Unresolved {
     let by_default = if operation.filters() { Unresolved::Defer } else { rules.unresolved };
-    rules.unresolved_operations.get(operation.id).copied().unwrap_or(by_default)
+    rules.unresolved_operations.get(&operation.id).copied().unwrap_or(by_default)
 }
 
 fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &Rules) -> Verdict {
-    let operation = route.operation;
+    let operation = &*route.operation;
     let alternatives = operation.grants.iter().filter(|a| a.since <= rules.version);
     let held = |a: &Alternative| evaluate(a, route, body, principal);
     match operation.mode {
@@ -144,7 +144,11 @@ fn all_of<'a>(all: impl Iterator<Item = (&'a Alternative, Held)>) -> Verdict {
         let on_all = matches!(&held, Held::Permit(p) if p.grant().is_some_and(|g| g.holding == Holding::All));
         match held {
             _ if conditional => open = open || !on_all,
-            Held::Permit(held) => permit = Some(permit.unwrap_or(held)),
+            // One that is not sure makes the whole unsure.
+            Held::Permit(held) => {
+                let is_final = held.certainty() == Certainty::Final;
+                permit = Some(permit.filter(|first| is_final || first.certainty() != Certainty::Final).unwrap_or(held));
+            }
             worse => return verdict(worse),
         }
     }

@@ -12,7 +12,7 @@ pub use cluster_admin::{AdminClaim, ClusterAdmin};
 pub use decide::{Verdict, anonymous, decide, preflight};
 pub use principal::{Named, Principal};
 
-use crate::api::catalogue::{Permission, ResourceType, Version};
+use crate::api::catalogue::{Permission, ResourceType, Text, Version};
 use crate::reason::Reason;
 use std::collections::BTreeMap;
 
@@ -146,7 +146,7 @@ pub struct Rules {
     /// What becomes of an allow that only the cluster can complete.
     pub unresolved: Unresolved,
     /// The same for single operations, by their ids.
-    pub unresolved_operations: BTreeMap<&'static str, Unresolved>,
+    pub unresolved_operations: BTreeMap<Text, Unresolved>,
     /// A search by a principal that holds nothing is denied.
     pub deny_empty_searches: bool,
     /// Who administers the whole cluster.

@@ -20,11 +20,11 @@ pub(super) enum Named<'a> {
 }
 
 /// Reads the tenants of a request.
-pub(super) fn named<'a>(source: TenantSource, route: &'a Route<'_>, body: Body<'a>) -> Named<'a> {
+pub(super) fn named<'a>(source: &TenantSource, route: &'a Route<'_>, body: Body<'a>) -> Named<'a> {
     match source {
         TenantSource::None => Named::NotConcerned,
         TenantSource::Key | TenantSource::Filter => Named::Unknown,
-        TenantSource::Path(number) => route.parameter(number).map_or(Named::Unknown, |t| Named::These(vec![t])),
+        TenantSource::Path(number) => route.parameter(*number).map_or(Named::Unknown, |t| Named::These(vec![t])),
         TenantSource::BodyOne(name) => in_body(body, name, |member| match member {
             Member::Text(tenant) => Some(vec![tenant]),
             _ => None,

@@ -161,14 +161,68 @@ pub struct TestArguments {
 
 /// Arguments of `operations`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 known, 1 unknown or ambiguous.")]
+#[command(args_conflicts_with_subcommands = true, after_help = "Exit status: 0 known, 1 unknown or ambiguous.")]
 pub struct OperationsArguments {
+    /// What to do instead
+    #[command(subcommand)]
+    pub command: Option<OperationsCommand>,
+    /// Plugin configuration (JSON or YAML): what its version has, with what it adds
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// The request's method
     #[arg(requires = "path")]
     pub method: Option<String>,
     /// The request's path
     pub path: Option<String>,
     /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What else to do with operations.
+#[derive(Debug, Subcommand)]
+pub enum OperationsCommand {
+    /// Writes what a specification has and a version lacks, as api.extraOperations
+    Import(ImportArguments),
+    /// Says what an upgrade of the cluster adds, removes, changes, and would deny
+    Diff(OperationsDiffArguments),
+}
+
+/// Arguments of `operations import`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The operations are written as a configuration's `api` section (YAML). What the specification leaves\n\
+                        open, and how it was taken, is said on standard error.\n\
+                        Exit status: 0 they are written, 2 they could not be made."
+)]
+pub struct ImportArguments {
+    /// An OpenAPI specification of the cluster (YAML or JSON)
+    #[arg(value_name = "OPENAPI")]
+    pub specification: PathBuf,
+    /// The version to add to: `api.version`
+    #[arg(long, value_name = "VERSION", default_value = "8.9")]
+    pub api_version: String,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `operations diff`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A and B are versions (8.8, 8.9, 8.10) or OpenAPI specifications (YAML or JSON). A specification knows\n\
+                        nothing of gRPC and web applications; it is compared by what both could have.\n\
+                        Exit status: 0 nothing changes, 1 something does, 2 could not run."
+)]
+pub struct OperationsDiffArguments {
+    /// The version or specification before
+    pub a: String,
+    /// The version or specification after
+    pub b: String,
+    /// Say also which grants of this policy or table lose operations that they give today
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Print one JSON object per change
     #[arg(long)]
     pub json: bool,
 }

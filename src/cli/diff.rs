@@ -10,7 +10,7 @@ use std::io::Write;
 
 /// Something that an owner holds, itself or through its groups and roles.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Right {
+pub enum Right {
     Permission { resource_type: String, resource_id: String, is_property: bool, permission: String },
     Tenant(String),
 }
@@ -88,7 +88,7 @@ fn print(
 }
 
 /// What an owner holds: its own, and that of its groups and roles.
-fn rights(table: &Table, kind: OwnerType, id: &str) -> BTreeSet<Right> {
+pub fn rights(table: &Table, kind: OwnerType, id: &str) -> BTreeSet<Right> {
     let Some(own) = table.find(kind, id) else { return BTreeSet::new() };
     let of = |owner: Owner, membership, kind| {
         table.members_of(owner, membership).map(move |number| Owner { kind, number }).collect::<Vec<_>>()

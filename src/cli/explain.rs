@@ -3,7 +3,6 @@
 use super::args::ExplainArguments;
 use super::{End, Failure, policies};
 use crate::authn::Subject;
-use crate::config;
 use crate::decision::Decision;
 use crate::json;
 use crate::reason::Reason;
@@ -23,15 +22,8 @@ pub fn run(arguments: &ExplainArguments, out: &mut impl Write) -> Result<End, Fa
 }
 
 fn decide(arguments: &ExplainArguments) -> Result<Decision, SuiteError> {
-    let given = arguments.config.as_deref().map_or(Ok(json!({})), suite::document)?;
-    let mut configuration = suite::configuration_of(given, None)?;
-    if let Some(path) = arguments.policy.as_deref().or(arguments.table.as_deref()) {
-        policies::put(&mut configuration, path)?;
-    }
-    let (plan, warnings) = config::read(configuration.to_string().as_bytes()).map_err(|e| SuiteError(e.to_string()))?;
-    for warning in warnings {
-        eprintln!("portcullis: warning: {warning}");
-    }
+    let policy = arguments.policy.as_deref().or(arguments.table.as_deref());
+    let plan = policies::plan(arguments.config.as_deref(), policy)?;
     let now = match &arguments.now {
         None => super::now(),
         Some(text) => suite::instant(text).ok_or(SuiteError(format!("--now: `{text}` is not a time of RFC 3339")))?,

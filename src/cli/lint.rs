@@ -97,7 +97,7 @@ fn examine_grant(table: &Table, owner: Owner, grant: &Granted, all: &[Granted], 
 
 /// Whether every operation that a permission can satisfy looks at grants on `*` alone.
 fn needs_all(resource_type: &str, permission: &str) -> bool {
-    let alternatives = OPERATIONS.iter().flat_map(|operation| operation.grants);
+    let alternatives = OPERATIONS.iter().flat_map(|operation| operation.grants.iter());
     let mut asking = alternatives
         .filter(|a| a.resource.name() == resource_type && a.permission.name(a.resource) == permission)
         .peekable();

@@ -4,6 +4,7 @@
 //! the field, what stands there, and why it cannot be used.
 
 mod duration;
+mod extra;
 mod issuers;
 mod plan;
 mod remote;

@@ -1,12 +1,13 @@
 //! The checked form of a configuration: immutable, and ready to judge with.
 
 use super::source::{
-    Configuration, CookieCredential, DecisionLogSource, DeferOrDeny, ForwardToken, GateSource, HeaderCredential, Mode,
-    Preflight, PrincipalsSource, Searches,
+    ApiSource, Configuration, CookieCredential, DecisionLogSource, DeferOrDeny, ForwardToken, GateSource,
+    HeaderCredential, Mode, Preflight, PrincipalsSource, Searches,
 };
-use super::{ConfigError, Scope, issuers, scope, surfaces, tables};
-use crate::api::catalogue::{Operation, Surface, Version};
-use crate::api::route::BasePath;
+use super::{ConfigError, Scope, extra, issuers, scope, surfaces, tables};
+use crate::api::catalogue::{Operation, Surface, Text, Version};
+use crate::api::extra::ExtraOperations;
+use crate::api::route::{BasePath, Routes};
 use crate::authn::credential::Source;
 use crate::authn::{Issuers, UnixSeconds};
 use crate::authz::{ClusterAdmin, Rules, Unresolved};
@@ -17,8 +18,6 @@ use crate::table::Table;
 use sha2::{Digest as _, Sha256};
 use std::rc::Rc;
 
-/// The versions whose operations the catalogue knows.
-const VERSIONS: [Version; 3] = [Version::new(8, 8), Version::new(8, 9), Version::new(8, 10)];
 /// The longest body that `body.maxBytes` may allow.
 const MAX_BODY: u64 = 64 * 1024 * 1024;
 
@@ -47,8 +46,8 @@ pub struct Plan {
     pub issuers_digest: [u8; 32],
     /// Where tokens may stand.
     pub credentials: Vec<Source>,
-    /// The path before `/v2`.
-    pub base_path: BasePath,
+    /// What requests are looked up in.
+    pub routes: Routes,
     /// The families of operations that are open.
     pub surfaces: Vec<Surface>,
     /// How decisions are made.
@@ -64,7 +63,7 @@ pub struct Plan {
     /// The longest body that is read, in bytes.
     pub max_body: u64,
     /// Operations that need no credential.
-    pub anonymous: Vec<&'static str>,
+    pub anonymous: Vec<Text>,
     /// Until when decisions are only logged and counted; `None` where they are enforced.
     pub shadow_until: Option<UnixSeconds>,
     /// How permitted requests are forwarded.
@@ -98,15 +97,25 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
         return Err(ConfigError::new("body.maxBytes", format!("must be from 1 to {MAX_BODY}")));
     }
     let open = surfaces::open(&source.api)?;
+    let version = version(&source.api)?;
+    let routes = Routes {
+        base: BasePath::parse(&source.api.base_path)
+            .map_err(|e| ConfigError::new("api.basePath", format!("`{}`: {}", source.api.base_path, e.0)))?,
+        version,
+        extra: extra::check(&source.api.extra_operations, version, &open, &mut warnings)?,
+    };
     let plan = Plan {
         name: source.name.clone(),
         scope: scope::check(source.scope.as_ref())?,
         issuers_digest: Sha256::digest(format!("{:?}", source.issuers)).into(),
         issuers,
         credentials: credentials(source)?,
-        base_path: BasePath::parse(&source.api.base_path)
-            .map_err(|e| ConfigError::new("api.basePath", format!("`{}`: {}", source.api.base_path, e.0)))?,
-        rules: rules(source, surfaces::cluster_admin(source.cluster_admin.as_ref(), &open, &mut warnings)?)?,
+        rules: rules(
+            source,
+            version,
+            &routes.extra,
+            surfaces::cluster_admin(source.cluster_admin.as_ref(), &open, &mut warnings)?,
+        )?,
         table_digest: Rc::clone(table.digest()),
         table,
         candidate: tables::candidate(source)?.map(Rc::new),
@@ -115,8 +124,9 @@ pub(super) fn build(source: &Configuration) -> Result<(Plan, Vec<Warning>), Conf
             GateSource::Stream => Gate::Stream,
         },
         max_body: source.body.max_bytes,
-        anonymous: surfaces::anonymous(&source.anonymous, &open)?,
+        anonymous: surfaces::anonymous(&source.anonymous, &open, &routes.extra)?,
         surfaces: open,
+        routes,
         shadow_until: shadow(source)?,
         forward: Forward {
             identity_headers: source.forward.identity_headers,
@@ -232,20 +242,28 @@ fn cookie(path: &str, source: &CookieCredential) -> Result<Source, ConfigError> 
     Ok(Source::Cookie { name: source.name.clone() })
 }
 
-fn rules(source: &Configuration, cluster_admin: ClusterAdmin) -> Result<Rules, ConfigError> {
-    let version = Version::parse(&source.api.version).filter(|v| VERSIONS.contains(v)).ok_or_else(|| {
-        let known: Vec<String> = VERSIONS.iter().map(ToString::to_string).collect();
-        ConfigError::new("api.version", format!("`{}` is not one of {}", source.api.version, known.join(", ")))
-    })?;
+fn version(api: &ApiSource) -> Result<Version, ConfigError> {
+    Version::parse(&api.version).filter(|v| Version::KNOWN.contains(v)).ok_or_else(|| {
+        let known: Vec<String> = Version::KNOWN.iter().map(ToString::to_string).collect();
+        ConfigError::new("api.version", format!("`{}` is not one of {}", api.version, known.join(", ")))
+    })
+}
+
+fn rules(
+    source: &Configuration,
+    version: Version,
+    extra: &ExtraOperations,
+    cluster_admin: ClusterAdmin,
+) -> Result<Rules, ConfigError> {
     let unresolved = |value| match value {
         DeferOrDeny::Defer => Unresolved::Defer,
         DeferOrDeny::Deny => Unresolved::Deny,
     };
     let by_operation = source.unresolved.operations.iter().map(|(id, value)| {
-        let operation = Operation::named(id).ok_or_else(|| {
+        let operation = extra.named(id).or(Operation::named(id)).ok_or_else(|| {
             ConfigError::new(format!("unresolved.operations.{id}"), "is not an operation of the catalogue")
         })?;
-        Ok((operation.id, unresolved(*value)))
+        Ok((operation.id.clone(), unresolved(*value)))
     });
     Ok(Rules {
         version,

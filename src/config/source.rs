@@ -237,6 +237,99 @@ pub struct ApiSource {
     pub surfaces: Vec<String>,
     /// Whether the cluster checks tenants.
     pub multi_tenancy: bool,
+    /// Operations of the cluster that the catalogue lacks in this version.
+    pub extra_operations: Vec<ExtraOperationSource>,
+}
+
+/// An operation that the catalogue lacks; what it says is what `portcullis operations --json` prints of
+/// one that is built in.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ExtraOperationSource {
+    /// Its id: letters and digits.
+    pub operation: String,
+    /// Its method.
+    pub method: ExtraMethod,
+    /// Its path, with `{parameters}`: under `/v2/`, or `/cluster/v2/` for cluster administrators.
+    pub path: String,
+    /// How the grants are combined.
+    pub mode: ExtraMode,
+    /// What can satisfy it.
+    #[serde(default)]
+    pub grants: Vec<ExtraGrantSource>,
+    /// Where it names a tenant: `body:/name`, `multipart:name`, `path:name`, `filter` or `key`.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// Whether the cluster answers it without a credential; needs `mode: none`.
+    #[serde(default)]
+    pub public: bool,
+    /// Whether a caller without any grant may still succeed; needs `mode: all-matched`.
+    #[serde(default)]
+    pub never_denied: bool,
+    /// A remark.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// A permission that can satisfy an operation.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ExtraGrantSource {
+    /// The type of the resource.
+    pub resource_type: String,
+    /// The permission on it.
+    pub permission_type: String,
+    /// Where the resource id stands: `wildcard`, `path:name`, `body:/name`, `literal:id`, `key` or
+    /// `result-filter`.
+    pub resource_id_source: String,
+    /// With an id in the body: the member that may hold a key instead, `body:/name`.
+    #[serde(default)]
+    pub resource_key_source: Option<String>,
+    /// When it counts: `body:/name=true`, `body:/name=false`, or words for what only the cluster knows.
+    #[serde(default)]
+    pub condition: Option<String>,
+}
+
+/// The method of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ExtraMethod {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+/// How the grants of an operation are combined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum ExtraMode {
+    /// No grant is needed.
+    None,
+    /// The one grant.
+    Single,
+    /// One of the grants.
+    AnyOf,
+    /// Every grant.
+    AllOf,
+    /// The one that fits the type behind the key.
+    OneByType,
+    /// Those of everything that is subscribed, all of them.
+    AllMatched,
+    /// Cluster administrators alone.
+    ClusterAdmin,
+    /// Not known; the cluster decides.
+    Unmapped,
 }
 
 impl Default for ApiSource {
@@ -246,6 +339,7 @@ impl Default for ApiSource {
             base_path: "/".into(),
             surfaces: vec!["v2".into(), "grpc".into()],
             multi_tenancy: false,
+            extra_operations: Vec::new(),
         }
     }
 }

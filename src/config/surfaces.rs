@@ -2,7 +2,8 @@
 
 use super::ConfigError;
 use super::source::{ApiSource, ClusterAdminSource};
-use crate::api::catalogue::{Operation, Surface};
+use crate::api::catalogue::{Operation, Surface, Text};
+use crate::api::extra::ExtraOperations;
 use crate::authz::{AdminClaim, ClusterAdmin};
 use crate::jsonpath::JsonPath;
 use crate::policy::Warning;
@@ -28,16 +29,17 @@ pub(super) fn open(api: &ApiSource) -> Result<Vec<Surface>, ConfigError> {
 }
 
 /// The operations that need no credential. Of a surface that is closed none is open to anyone.
-pub(super) fn anonymous(ids: &[String], open: &[Surface]) -> Result<Vec<&'static str>, ConfigError> {
+pub(super) fn anonymous(ids: &[String], open: &[Surface], extra: &ExtraOperations) -> Result<Vec<Text>, ConfigError> {
     let mut operations = Vec::new();
     for (number, id) in ids.iter().enumerate() {
         let refused = |reason: &str| ConfigError::new(format!("anonymous[{number}]"), format!("`{id}` {reason}"));
-        let operation = Operation::named(id).ok_or_else(|| refused("is not an operation of the catalogue"))?;
+        let operation =
+            extra.named(id).or(Operation::named(id)).ok_or_else(|| refused("is not an operation of the catalogue"))?;
         if !operation.public || operation.blocked {
             return Err(refused("is not an operation that the cluster answers without a credential"));
         }
         if open.contains(&operation.surface) {
-            operations.push(operation.id);
+            operations.push(operation.id.clone());
         }
     }
     Ok(operations)

@@ -5,7 +5,7 @@ pub mod log;
 
 pub use candidate::Candidate;
 
-use crate::api::catalogue::Operation;
+use crate::api::catalogue::OperationRef;
 use crate::authn::Subject;
 use crate::authz::{Grant, Named, Permit, Principal};
 use crate::reason::Reason;
@@ -33,7 +33,7 @@ pub struct Decision {
     /// What was decided.
     pub outcome: Outcome,
     /// The operation that was asked for, where it is known.
-    pub operation: Option<&'static Operation>,
+    pub operation: Option<OperationRef>,
     /// Who asked, where it is known.
     pub principal: Option<Rc<Principal>>,
     /// Digest of the table that decided.
@@ -79,7 +79,7 @@ impl Decision {
             "certainty": certainty,
             "status": self.reason().status(),
             "reason": self.reason().code(),
-            "operation": self.operation.map(|o| o.id),
+            "operation": self.operation.as_ref().map(|o| &*o.id),
             "principal": self.principal.as_deref().map(explain_principal),
             "grant": grant.zip(self.principal.as_deref()).and_then(|(grant, principal)| explain_grant(principal, grant)),
             "table": &*self.table,

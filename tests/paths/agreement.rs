@@ -2,20 +2,20 @@
 
 use super::readers;
 use portcullis::api::catalogue::{Method, OPERATIONS};
-use portcullis::api::route::{self, BasePath};
+use portcullis::api::route::{self, BasePath, Routes};
 use std::cmp::Reverse;
 
 /// An operation and its parameters, as one reader takes a request.
-pub type Meaning = (&'static str, Vec<String>);
+pub type Meaning = (String, Vec<String>);
 
 /// What the engine takes a target for, of an API under that path (`/` where it stands alone); `None`
 /// where it accepts it as no operation.
 pub fn ours(base: &str, method: &str, target: &str) -> Option<Meaning> {
-    let base = BasePath::parse(base).expect("a base path");
-    let route = route::find(&base, method.as_bytes(), target.as_bytes()).ok().flatten()?;
+    let routes = Routes { base: BasePath::parse(base).expect("a base path"), ..Routes::default() };
+    let route = route::find(&routes, method.as_bytes(), target.as_bytes()).ok().flatten()?;
     let parameters = route.operation.parameters.iter().enumerate();
     let parameters = parameters.map(|(number, _)| route.parameter(number).unwrap_or_default().to_owned()).collect();
-    Some((route.operation.id, parameters))
+    Some((route.operation.id.to_string(), parameters))
 }
 
 /// The operation that a reader's segments lead to: of all templates that fit, the one with literal
@@ -41,7 +41,7 @@ fn meaning(base: &str, method: &str, segments: Vec<String>) -> Option<Meaning> {
             template.iter().zip(&segments).filter(|(t, _)| is_parameter(t)).map(|(_, s)| s.clone()).collect();
         let mut rank: Vec<u8> = template.iter().map(|part| if is_parameter(part) { 1 } else { 2 }).collect();
         rank.push(if prefix { 0 } else { 3 });
-        fitting.push((rank, (operation.id, parameters)));
+        fitting.push((rank, (operation.id.to_string(), parameters)));
     }
     fitting.sort_by_key(|(rank, _)| Reverse(rank.clone()));
     fitting.into_iter().next().map(|(_, meaning)| meaning)

@@ -6,6 +6,7 @@
 
 use super::members::{MAX_ITEMS, MAX_TEXT, Member, Members};
 use super::{Unreadable, single};
+use crate::api::catalogue::{List, Text};
 use crate::request::Request;
 use std::collections::BTreeSet;
 
@@ -83,15 +84,15 @@ enum Container {
 /// The reader.
 #[derive(Debug)]
 pub(super) struct Reader {
-    wanted: &'static [&'static str],
-    found: Vec<(&'static str, Member)>,
+    wanted: List<Text>,
+    found: Vec<(Text, Member)>,
     names: BTreeSet<Vec<u8>>,
     stack: Vec<Container>,
     state: State,
     /// The string being read is a name.
     in_name: bool,
     /// The wanted member whose value is being read.
-    member: Option<&'static str>,
+    member: Option<Text>,
     /// The string being read, where it is kept; `None` once it is too long.
     text: Option<Vec<u8>>,
     /// A high surrogate waiting for its low one.
@@ -105,7 +106,7 @@ pub(super) struct Reader {
 struct Rest(u8, u8, u8);
 
 impl Reader {
-    pub(super) fn new(wanted: &'static [&'static str]) -> Self {
+    pub(super) fn new(wanted: List<Text>) -> Self {
         Self {
             wanted,
             found: Vec::new(),
@@ -236,9 +237,9 @@ impl Reader {
 
     /// Notes a value of the wanted member: the value itself, or one inside its list.
     fn keep(&mut self, value: Member) {
-        let Some(name) = self.member else { return };
+        let Some(name) = &self.member else { return };
         if self.stack.len() == 1 {
-            self.found.push((name, value));
+            self.found.push((name.clone(), value));
         } else if let Some((_, kept)) = self.found.last_mut() {
             *kept = match (std::mem::replace(kept, Member::Other), value) {
                 (Member::Texts(mut items), Member::Text(item)) if self.stack.len() == 2 && items.len() < MAX_ITEMS => {
@@ -391,7 +392,7 @@ impl Reader {
 
     fn end_name(&mut self, name: Option<Vec<u8>>) -> Result<(), Unreadable> {
         let name = name.ok_or(Unreadable("a member's name is too long"))?;
-        self.member = self.wanted.iter().find(|w| w.as_bytes() == name).copied();
+        self.member = self.wanted.iter().find(|w| w.as_bytes() == name).cloned();
         if self.names.len() >= MAX_NAMES {
             return Err(Unreadable("the JSON object has too many members"));
         }
@@ -406,8 +407,9 @@ const SURROGATE: Unreadable = Unreadable("a string has half a surrogate pair");
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::borrow::Cow::Borrowed;
 
-    const WANTED: &[&str] = &["id", "key", "tenants", "flag"];
+    const WANTED: List<Text> = Borrowed(&[Borrowed("id"), Borrowed("key"), Borrowed("tenants"), Borrowed("flag")]);
 
     fn read(body: &[u8]) -> Result<Members, Unreadable> {
         let mut reader = Reader::new(WANTED);

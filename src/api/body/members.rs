@@ -1,5 +1,7 @@
 //! What is kept of a body: the members that may decide.
 
+use crate::api::catalogue::Text;
+
 /// The longest text that is kept; no id of the cluster is as long.
 pub(super) const MAX_TEXT: usize = 4_096;
 /// How many texts of a list are kept.
@@ -22,7 +24,7 @@ pub enum Member {
 
 /// The wanted members that a body has.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Members(pub(super) Vec<(&'static str, Member)>);
+pub struct Members(pub(super) Vec<(Text, Member)>);
 
 impl Members {
     /// A member's value; `None` where it is absent or null.
@@ -32,13 +34,13 @@ impl Members {
     }
 
     /// Sets a member in place of the one that was there; `None` takes it away.
-    pub(super) fn set(&mut self, name: &'static str, value: Option<Member>) {
+    pub(super) fn set(&mut self, name: Text, value: Option<Member>) {
         self.0.retain(|(n, _)| *n != name);
         self.0.extend(value.map(|value| (name, value)));
     }
 
     /// Adds a text to a list; `None` for one too long to be kept.
-    pub(super) fn add(&mut self, name: &'static str, text: Option<String>) {
+    pub(super) fn add(&mut self, name: Text, text: Option<String>) {
         let kept = match self.0.iter().position(|(n, _)| *n == name) {
             Some(number) => self.0.swap_remove(number).1,
             None => Member::Texts(Vec::new()),

@@ -116,7 +116,7 @@ impl Reader {
                 let field = *field;
                 if let Some(value) = number.push(byte, 10)? {
                     if let Some(field) = field {
-                        self.found.set(field.name, (value != 0).then_some(Member::Other));
+                        self.found.set(field.name.into(), (value != 0).then_some(Member::Other));
                     }
                     self.next();
                 }
@@ -218,11 +218,11 @@ impl Reader {
             let text = text.take().map(String::from_utf8).transpose();
             let text = text.map_err(|_| Unreadable("a string in the message is not UTF-8"))?;
             match (field.kind, text) {
-                (FieldKind::Texts, text) => self.found.add(field.name, text),
+                (FieldKind::Texts, text) => self.found.add(field.name.into(), text),
                 // An empty string is the same as none.
-                (_, Some(text)) if text.is_empty() => self.found.set(field.name, None),
-                (_, Some(text)) => self.found.set(field.name, Some(Member::Text(text))),
-                (_, None) => self.found.set(field.name, Some(Member::Other)),
+                (_, Some(text)) if text.is_empty() => self.found.set(field.name.into(), None),
+                (_, Some(text)) => self.found.set(field.name.into(), Some(Member::Text(text))),
+                (_, None) => self.found.set(field.name.into(), Some(Member::Other)),
             }
         }
         self.next();

@@ -72,15 +72,15 @@ impl Incoming {
     ///
     /// # Errors
     /// The headers announce another form, or one that the edge does not read.
-    pub fn new(request: &Request<'_>, form: Form, max_bytes: u64) -> Result<Self, Unreadable> {
+    pub fn new(request: &Request<'_>, form: &Form, max_bytes: u64) -> Result<Self, Unreadable> {
         check_encoding(request)?;
         let reader = match form {
             Form::Json(members) => {
                 json::check_headers(request)?;
-                Reader::Json(json::Reader::new(members))
+                Reader::Json(json::Reader::new(members.clone()))
             }
             Form::Message(fields) => Reader::Message(Box::new(frame::Reader::new(request, fields, max_bytes)?)),
-            Form::Multipart(part) => Reader::Multipart(Box::new(multipart::Reader::new(request, part)?)),
+            Form::Multipart(part) => Reader::Multipart(Box::new(multipart::Reader::new(request, part.clone())?)),
         };
         Ok(Self { reader, length: 0, max_bytes })
     }

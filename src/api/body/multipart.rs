@@ -6,6 +6,7 @@
 
 use super::members::{MAX_TEXT, Member, Members};
 use super::{Unreadable, single};
+use crate::api::catalogue::Text;
 use crate::request::Request;
 
 /// The longest headers of a part; Tomcat's own limit is lower.
@@ -14,7 +15,7 @@ const MAX_HEADERS: usize = 8_192;
 /// A reader of one body.
 #[derive(Debug)]
 pub(super) struct Reader {
-    wanted: &'static str,
+    wanted: Text,
     /// What begins and ends each part: a line feed (after a carriage return), `--`, the boundary.
     delimiter: Vec<u8>,
     found: Members,
@@ -59,7 +60,7 @@ struct Content {
 impl Reader {
     /// # Errors
     /// The headers announce something else, or a boundary that readers could cut out differently.
-    pub(super) fn new(request: &Request<'_>, wanted: &'static str) -> Result<Self, Unreadable> {
+    pub(super) fn new(request: &Request<'_>, wanted: Text) -> Result<Self, Unreadable> {
         let content_type = single(request, b"content-type", "content-type is repeated")?.unwrap_or(b"");
         let (kind, parameters) = parameters(content_type).ok_or(NOT_MULTIPART)?;
         if !kind.eq_ignore_ascii_case(b"multipart/form-data") {
@@ -157,7 +158,7 @@ impl Reader {
                 let is_plain = text.len() <= MAX_TEXT && text.iter().all(|b| (0x20..0x7f).contains(b));
                 String::from_utf8(text).ok().filter(|_| is_plain)
             });
-            self.found.set(self.wanted, Some(text.map_or(Member::Other, Member::Text)));
+            self.found.set(self.wanted.clone(), Some(text.map_or(Member::Other, Member::Text)));
         }
         self.state = State::Delimited(None);
     }

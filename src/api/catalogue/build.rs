@@ -40,6 +40,15 @@ fn need<'a>(row: &'a Row, field: &str) -> &'a str {
     text(row, field).unwrap_or_else(|| panic!("{field} is missing: {row:?}"))
 }
 
+/// Names as static data.
+fn texts<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    format!("Borrowed(&[{}])", names.map(|name| format!("Borrowed({name:?})")).collect::<Vec<_>>().join(", "))
+}
+
+fn optional(text: Option<&str>) -> String {
+    text.map_or("None".into(), |text| format!("Some(Borrowed({text:?}))"))
+}
+
 fn version(text: &str) -> String {
     let (major, minor) = text.split_once('.').expect("a version is MAJOR.MINOR");
     let number = |s: &str| s.parse::<u8>().expect("a version has numbers");
@@ -97,13 +106,14 @@ fn alternative(row: &Row, grant: &Row, resources: &Row, members: &mut Vec<Member
     let source = need(grant, "id");
     let id = if let Some(id) = member(source, "Text") {
         let key = text(grant, "key").map(|k| member(k, "Number").expect("a key in the body"));
-        let source = format!("IdSource::Body {{ id: {:?}, key: {:?} }}", id.name, key.as_ref().map(|k| &k.name));
+        let key_name = optional(key.as_ref().map(|k| &*k.name));
+        let source = format!("IdSource::Body {{ id: Borrowed({:?}), key: {key_name} }}", id.name);
         members.extend([Some(id), key].into_iter().flatten());
         source
     } else if let Some(name) = source.strip_prefix("path:") {
         format!("IdSource::Path({})", parameter_index(row, name))
     } else if let Some(value) = source.strip_prefix("literal:") {
-        format!("IdSource::Literal({value:?})")
+        format!("IdSource::Literal(Borrowed({value:?}))")
     } else {
         match source {
             "wildcard" => "IdSource::Wildcard".into(),
@@ -117,11 +127,11 @@ fn alternative(row: &Row, grant: &Row, resources: &Row, members: &mut Vec<Member
         Some(when) => match when.split_once('=') {
             Some((pointer, value)) if pointer.starts_with("body:/") => {
                 let member = member(pointer, "Flag").expect("checked");
-                let condition = format!("Condition::Body {{ member: {:?}, equals: {value} }}", member.name);
+                let condition = format!("Condition::Body {{ member: Borrowed({:?}), equals: {value} }}", member.name);
                 members.push(member);
                 condition
             }
-            _ => format!("Condition::Cluster({when:?})"),
+            _ => format!("Condition::Cluster(Borrowed({when:?}))"),
         },
     };
     let since = version(text(grant, "since").unwrap_or(need(row, "since")));
@@ -136,7 +146,7 @@ fn tenant(row: &Row, members: &mut Vec<Member>) -> String {
         return "TenantSource::None".into();
     };
     if let Some(name) = source.strip_prefix("multipart:") {
-        return format!("TenantSource::BodyOne({name:?})");
+        return format!("TenantSource::BodyOne(Borrowed({name:?}))");
     }
     if let Some(filter) = text(row, "tenantFilter") {
         let ids = member(source, "Texts").expect("a list of tenants in the body");
@@ -146,7 +156,7 @@ fn tenant(row: &Row, members: &mut Vec<Member>) -> String {
         return source;
     }
     if let Some(one) = member(source, "Text") {
-        let source = format!("TenantSource::BodyOne({:?})", one.name);
+        let source = format!("TenantSource::BodyOne(Borrowed({:?}))", one.name);
         members.push(one);
         return source;
     }
@@ -164,13 +174,13 @@ fn tenant(row: &Row, members: &mut Vec<Member>) -> String {
 fn form(row: &Row, mut members: Vec<Member>) -> String {
     if let Some(part) = text(row, "tenant").and_then(|source| source.strip_prefix("multipart:")) {
         assert!(members.is_empty(), "{row:?}: only the tenant is read in a multipart body");
-        return format!("Form::Multipart({part:?})");
+        return format!("Form::Multipart(Borrowed({part:?}))");
     }
     members.sort();
     members.dedup();
     if need(row, "surface") != "grpc" {
         assert!(members.iter().all(|m| m.path.is_empty()), "{row:?} has fields of a message");
-        return format!("Form::Json(&{:?})", members.iter().map(|m| &m.name).collect::<Vec<_>>());
+        return format!("Form::Json({})", texts(members.iter().map(|m| &*m.name)));
     }
     let field = |Member { name, path, kind }: &Member| {
         assert!(!path.is_empty(), "{row:?} has members of JSON");
@@ -207,14 +217,14 @@ fn write_operations(out: &mut String, operations: &[Row], resources: &Row) {
         let surface = surface[..1].to_uppercase() + &surface[1..];
         let _ = writeln!(
             out,
-            "    Operation {{ id: {:?}, surface: Surface::{surface}, since: {}, method: {}, path: {:?}, \
-             parameters: &{:?}, public: {}, blocked: {}, mode: Mode::{}, grants: &[{}], \
-             static_files: {}, never_denied: {}, tenant: {tenant}, body: {}, note: {:?} }},",
+            "    Operation {{ id: Borrowed({:?}), surface: Surface::{surface}, since: {}, method: {}, \
+             path: Borrowed({:?}), parameters: {}, public: {}, blocked: {}, mode: Mode::{}, \
+             grants: Borrowed(&[{}]), static_files: {}, never_denied: {}, tenant: {tenant}, body: {}, note: {} }},",
             need(row, "operation"),
             version(need(row, "since")),
             method(row),
             need(row, "path"),
-            parameters(need(row, "path")),
+            texts(parameters(need(row, "path")).into_iter()),
             flag(row, "public"),
             flag(row, "blocked"),
             variant(need(row, "mode")),
@@ -222,7 +232,7 @@ fn write_operations(out: &mut String, operations: &[Row], resources: &Row) {
             flag(row, "staticFiles"),
             flag(row, "neverDenied"),
             form(row, members),
-            text(row, "note"),
+            optional(text(row, "note")),
         );
     }
     let _ = writeln!(out, "];");

@@ -7,7 +7,16 @@
 mod resource;
 
 pub use resource::{Permission, Resource, ResourceType};
+use std::borrow::Cow::{self, Borrowed};
 use std::fmt;
+use std::ops::Deref;
+use std::rc::Rc;
+
+/// A name: static in the catalogue, owned in an operation that a configuration adds.
+pub type Text = Cow<'static, str>;
+
+/// A list, static or owned as [`Text`] is.
+pub type List<T> = Cow<'static, [T]>;
 
 /// A version of the cluster's API, such as 8.9.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -17,6 +26,9 @@ pub struct Version {
 }
 
 impl Version {
+    /// Those whose operations the catalogue knows.
+    pub const KNOWN: [Self; 3] = [Self::new(8, 8), Self::new(8, 9), Self::new(8, 10)];
+
     /// The version `major.minor`.
     #[must_use]
     pub const fn new(major: u8, minor: u8) -> Self {
@@ -151,7 +163,7 @@ pub enum Mode {
 }
 
 /// Where the id that a grant is compared with stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum IdSource {
     /// Nowhere: only a grant on `*` counts.
     Wildcard,
@@ -160,36 +172,36 @@ pub enum IdSource {
     /// In the body, in one of its members.
     Body {
         /// The member that holds the id.
-        id: &'static str,
+        id: Text,
         /// The member that may hold a key instead; then only the cluster knows the id.
-        key: Option<&'static str>,
+        key: Option<Text>,
     },
     /// Behind a key that only the cluster can resolve.
     Key,
     /// The cluster filters what it answers by the ids that the caller holds.
     ResultFilter,
     /// Fixed.
-    Literal(&'static str),
+    Literal(Text),
 }
 
 /// When an alternative counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Condition {
     /// Always.
     None,
     /// When a member of the body is this boolean.
     Body {
         /// The member's name.
-        member: &'static str,
+        member: Text,
         /// Its value.
         equals: bool,
     },
     /// When something holds that only the cluster knows.
-    Cluster(&'static str),
+    Cluster(Text),
 }
 
 /// One permission that can satisfy an operation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Alternative {
     /// The type of the resource.
     pub resource: ResourceType,
@@ -204,7 +216,7 @@ pub struct Alternative {
 }
 
 /// Where a request names a tenant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TenantSource {
     /// It concerns no tenant.
     None,
@@ -215,7 +227,7 @@ pub enum TenantSource {
     /// In the path: the parameter with this number, from 0.
     Path(usize),
     /// A member of the body.
-    BodyOne(&'static str),
+    BodyOne(Text),
     /// A list in the body.
     BodyMany {
         /// The member that lists them.
@@ -226,14 +238,14 @@ pub enum TenantSource {
 }
 
 /// How a body is written, and which of its members may decide.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Form {
     /// A JSON object; members of the outermost one.
-    Json(&'static [&'static str]),
+    Json(List<Text>),
     /// One gRPC message (protobuf); its fields, also those of messages inside it.
     Message(&'static [Field]),
     /// `multipart/form-data`; the name of a part.
-    Multipart(&'static str),
+    Multipart(Text),
 }
 
 /// A field of a protobuf message.
@@ -262,7 +274,7 @@ pub enum FieldKind {
 #[derive(Debug)]
 pub struct Operation {
     /// The operation id of the API specification, or one of our own where it has none.
-    pub id: &'static str,
+    pub id: Text,
     /// The family it belongs to.
     pub surface: Surface,
     /// The first API version that has it.
@@ -270,9 +282,9 @@ pub struct Operation {
     /// Its method.
     pub method: Method,
     /// Its path, with `{parameters}`, or `/**` at its end for a prefix.
-    pub path: &'static str,
+    pub path: Text,
     /// The parameters' names, in their order.
-    pub parameters: &'static [&'static str],
+    pub parameters: List<Text>,
     /// Whether the cluster answers it without a credential.
     pub public: bool,
     /// Never opened, whatever the configuration says.
@@ -280,7 +292,7 @@ pub struct Operation {
     /// How the alternatives are combined.
     pub mode: Mode,
     /// What can satisfy it.
-    pub grants: &'static [Alternative],
+    pub grants: List<Alternative>,
     /// Files of a web application, and its page for those who may not use it, need no grant.
     pub static_files: bool,
     /// A caller without any grant may still succeed.
@@ -290,7 +302,7 @@ pub struct Operation {
     /// How its body is written, and what of it may decide.
     pub body: Form,
     /// A remark on the rule.
-    pub note: Option<&'static str>,
+    pub note: Option<Text>,
 }
 
 impl Operation {
@@ -304,6 +316,26 @@ impl Operation {
     #[must_use]
     pub fn named(id: &str) -> Option<&'static Self> {
         OPERATIONS.iter().find(|o| o.id == id)
+    }
+}
+
+/// An operation of the catalogue, or one that a configuration adds.
+#[derive(Clone, Debug)]
+pub enum OperationRef {
+    /// Of the catalogue.
+    BuiltIn(&'static Operation),
+    /// Of a configuration.
+    Extra(Rc<Operation>),
+}
+
+impl Deref for OperationRef {
+    type Target = Operation;
+
+    fn deref(&self) -> &Operation {
+        match self {
+            Self::BuiltIn(operation) => operation,
+            Self::Extra(operation) => operation,
+        }
     }
 }
 

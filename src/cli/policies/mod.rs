@@ -2,13 +2,14 @@
 
 pub mod camunda;
 
+use crate::config::{self, Plan};
 use crate::json;
 use crate::policy::{self, Collector, Policy, Warning};
 use crate::suite::{self, SuiteError};
 use crate::table::Table;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
@@ -73,7 +74,20 @@ pub fn put(configuration: &mut Value, path: &Path) -> Result<(), SuiteError> {
     Ok(())
 }
 
-/// Says what in a policy grants nothing.
+/// The plan of a configuration file, or of the defaults, with the policy of another file in place of its
+/// own.
+pub fn plan(config: Option<&Path>, policy: Option<&Path>) -> Result<Plan, SuiteError> {
+    let given = config.map_or(Ok(json!({})), suite::document)?;
+    let mut configuration = suite::configuration_of(given, None)?;
+    if let Some(path) = policy {
+        put(&mut configuration, path)?;
+    }
+    let (plan, warnings) = config::read(configuration.to_string().as_bytes()).map_err(|e| SuiteError(e.to_string()))?;
+    warn(&warnings);
+    Ok(plan)
+}
+
+/// Says what in a policy or configuration has no effect.
 pub fn warn(warnings: &[Warning]) {
     for warning in warnings {
         eprintln!("portcullis: warning: {warning}");

@@ -128,8 +128,8 @@ fn spelt(setting: Setting, number: usize, token: &str) -> Vec<Sent> {
     let mut choices = Choices(number as u64);
     let mut all = Vec::new();
     for (place, operation) in OPERATIONS.iter().enumerate() {
-        let plain = agreement::filled(operation.path, fill);
-        let every_way = IN_EVERY_WAY.contains(&operation.id);
+        let plain = agreement::filled(&operation.path, fill);
+        let every_way = IN_EVERY_WAY.contains(&&*operation.id);
         let one_in = if !every_way { ONE_IN } else { setting.thinned() };
         let is_due = |at: usize| at == 0 || (at + place) % one_in == number % one_in;
         let targets = spellings::of(&plain).into_iter().enumerate().filter(|(at, _)| is_due(*at));

@@ -3,15 +3,22 @@
 use crate::chunks::{Outcome, cut_alike, read};
 use crate::memory::bounded;
 use portcullis::api::body::{Incoming, Member, Progress};
-use portcullis::api::catalogue::Form;
+use portcullis::api::catalogue::{Form, Text};
 use portcullis::request::Request;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use std::borrow::Cow::Borrowed;
 use std::collections::BTreeMap;
 use std::fmt;
 
-const WANTED: &[&str] = &["processDefinitionId", "processDefinitionKey", "tenantId", "tenantIds", "allowOverride"];
+const WANTED: &[Text] = &[
+    Borrowed("processDefinitionId"),
+    Borrowed("processDefinitionKey"),
+    Borrowed("tenantId"),
+    Borrowed("tenantIds"),
+    Borrowed("allowOverride"),
+];
 const MAX_BYTES: u64 = 16 * 1024;
 
 /// A body says the same however it is cut, and what any JSON reader says.
@@ -21,8 +28,8 @@ pub fn check(data: &[u8]) {
     let (content_type, body) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let headers = [(&b"content-type"[..], content_type)];
     let request = Request { method: b"POST", path: b"/v2/process-instances", headers: &headers };
-    let Ok(whole) = Incoming::new(&request, Form::Json(WANTED), MAX_BYTES) else { return };
-    let incoming = || Incoming::new(&request, Form::Json(WANTED), MAX_BYTES).unwrap();
+    let Ok(whole) = Incoming::new(&request, &Form::Json(Borrowed(WANTED)), MAX_BYTES) else { return };
+    let incoming = || Incoming::new(&request, &Form::Json(Borrowed(WANTED)), MAX_BYTES).unwrap();
 
     let outcome = bounded(16 * 1024, body.len(), 8, || read(whole, [body].into_iter()));
     cut_alike(&outcome, &incoming, body, *cut);
@@ -101,7 +108,7 @@ impl<'de> Visitor<'de> for Object {
             if names.contains(&name) {
                 return Err(serde::de::Error::custom("doubled"));
             }
-            if WANTED.contains(&&*name) {
+            if WANTED.iter().any(|wanted| *wanted == name) {
                 members.insert(name.clone(), map.next_value()?);
             } else {
                 map.next_value::<IgnoredAny>()?;

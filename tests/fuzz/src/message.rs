@@ -27,7 +27,7 @@ pub fn check(data: &[u8]) {
     let mut headers = vec![(&b"content-type"[..], &b"application/grpc"[..])];
     headers.extend((*frame == b'z').then_some((&b"grpc-encoding"[..], &b"gzip"[..])));
     let request = Request { method: b"POST", path: b"/gateway_protocol.Gateway/X", headers: &headers };
-    let incoming = || Incoming::new(&request, Form::Message(fields), MAX_BYTES).unwrap();
+    let incoming = || Incoming::new(&request, &Form::Message(fields), MAX_BYTES).unwrap();
     let outcome = bounded(INFLATER, body.len(), 16, || read(incoming(), [&*body].into_iter()));
     // What is compressed may come out in other parts, so that another of two faults is met first.
     let is_read = |outcome: &Outcome| matches!(outcome, Outcome::Read(_));

@@ -15,8 +15,8 @@ pub fn check(data: &[u8]) {
     let (content_type, body) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let headers = [(&b"content-type"[..], content_type)];
     let request = Request { method: b"POST", path: b"/v2/deployments", headers: &headers };
-    let Ok(whole) = Incoming::new(&request, Form::Multipart("tenantId"), MAX_BYTES) else { return };
-    let incoming = || Incoming::new(&request, Form::Multipart("tenantId"), MAX_BYTES).unwrap();
+    let Ok(whole) = Incoming::new(&request, &Form::Multipart("tenantId".into()), MAX_BYTES) else { return };
+    let incoming = || Incoming::new(&request, &Form::Multipart("tenantId".into()), MAX_BYTES).unwrap();
     let outcome = bounded(32 * 1024, data.len(), 16, || read(whole, [body].into_iter()));
     cut_alike(&outcome, &incoming, body, *cut);
     let Outcome::Read(members) = outcome else { return };

@@ -1,7 +1,7 @@
 //! Paths: a byte that chooses the method and what stands before the API, then the path.
 
 use crate::memory::bounded;
-use portcullis::api::route::{self, BasePath};
+use portcullis::api::route::{self, BasePath, Routes};
 use portcullis_reference::catalogue::{self, Route};
 use std::fmt::Write as _;
 
@@ -13,8 +13,8 @@ pub fn check(data: &[u8]) {
     let Some((choice, target)) = data.split_first() else { return };
     let choice = usize::from(*choice);
     let (method, base) = (METHODS[choice % 6], BASES[choice / 6 % 3]);
-    let base_path = BasePath::parse(&format!("{base}/")).unwrap();
-    let found = bounded(16 * 1024, target.len(), 16, || route::find(&base_path, method.as_bytes(), target));
+    let routes = Routes { base: BasePath::parse(&format!("{base}/")).unwrap(), ..Routes::default() };
+    let found = bounded(16 * 1024, target.len(), 16, || route::find(&routes, method.as_bytes(), target));
     let path = target.split(|b| *b == b'?').next().unwrap_or_default();
     match found {
         Err(_) => (),
@@ -30,16 +30,16 @@ pub fn check(data: &[u8]) {
             let naive = naive(base, method, path).unwrap();
             let parameters: Vec<&str> = (0..).map_while(|number| route.parameter(number)).collect();
             let others: Vec<&str> = naive.parameters.iter().map(|(_, value)| &**value).collect();
-            assert_eq!((route.operation.id, &parameters), (&*naive.operation.id, &others));
+            assert_eq!((&*route.operation.id, &parameters), (&*naive.operation.id, &others));
             for value in &parameters {
                 assert!(!value.chars().any(char::is_control) && !value.contains(['\\', ';']), "{value:?}");
                 assert!(!value.split('/').any(|part| matches!(part, "." | "..")), "{value:?}");
                 assert_eq!(catalogue::decode(value).as_deref().unwrap_or(value), *value, "encoded twice");
             }
             // Written in full it is the same route.
-            let again = rewritten(base, route.operation.path, &parameters);
+            let again = rewritten(base, &route.operation.path, &parameters);
             if let Some(again) = again {
-                match route::find(&base_path, method.as_bytes(), again.as_bytes()) {
+                match route::find(&routes, method.as_bytes(), again.as_bytes()) {
                     Ok(route) => {
                         let route = route.unwrap();
                         assert_eq!(route.operation.id, naive.operation.id);

@@ -105,10 +105,17 @@ pub fn version(text: &str) -> Option<Version> {
 /// a parameter. `HEAD` is `GET` without the answer's body.
 #[must_use]
 pub fn find(version: Version, method: &str, path: &str) -> Option<Route> {
+    find_with(&[], version, method, path)
+}
+
+/// The same among more operations than are listed.
+#[must_use]
+pub fn find_with(extra: &[&'static Operation], version: Version, method: &str, path: &str) -> Option<Route> {
     let method = if method == "HEAD" { "GET" } else { method };
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     let mut best: Option<(Vec<bool>, Route)> = None;
-    for operation in OPERATIONS.iter().filter(|o| o.since <= version && (o.method == method || o.method == "*")) {
+    let there = OPERATIONS.iter().filter(|operation| operation.since <= version).chain(extra.iter().copied());
+    for operation in there.filter(|o| o.method == method || o.method == "*") {
         let Some((literals, parameters)) = fit(operation, &segments) else { continue };
         if best.as_ref().is_none_or(|(other, _)| literals > *other) {
             best = Some((literals, Route { operation, parameters }));
@@ -183,6 +190,33 @@ fn operation(row: &Value) -> Operation {
         tenant_filter: source(&row["tenantFilter"]),
         is_blocked: row["blocked"] == true,
     }
+}
+
+/// An operation that a configuration adds. It lives as long as the program, as those do that are listed.
+#[must_use]
+pub fn extra(row: &Value, version: Version) -> &'static Operation {
+    let alternative = |grant: &Value| Alternative {
+        resource_type: text(grant, "resourceType"),
+        permission: text(grant, "permissionType"),
+        id: text(grant, "resourceIdSource"),
+        key: source(&grant["resourceKeySource"]),
+        since: version,
+        when: grant["condition"].as_str().map(str::to_owned),
+    };
+    let path = text(row, "path");
+    Box::leak(Box::new(Operation {
+        id: text(row, "operation"),
+        surface: if path.starts_with("/cluster/") { "cluster" } else { "v2" }.to_owned(),
+        since: version,
+        method: text(row, "method"),
+        path,
+        mode: text(row, "mode"),
+        alternatives: row["grants"].as_array().into_iter().flatten().map(alternative).collect(),
+        never_denied: row["neverDenied"] == true,
+        tenant: source(&row["tenant"]),
+        tenant_filter: None,
+        is_blocked: false,
+    }))
 }
 
 /// A source; the fields of a message are members of a body like others, `msg:a(1).b(2)` being

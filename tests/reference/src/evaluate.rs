@@ -53,7 +53,7 @@ struct Asked<'a> {
 #[must_use]
 pub fn route(settings: &Settings, call: &Call) -> Option<Route> {
     let path = call.path.split('?').next().unwrap_or_default();
-    let route_of = |path| catalogue::find(settings.version, &call.method, path);
+    let route_of = |path| catalogue::find_with(&settings.extra, settings.version, &call.method, path);
     let rest = path.strip_prefix(&settings.base).and_then(route_of).filter(|route| !route.operation.is_call());
     rest.or_else(|| route_of(&call.path).filter(|route| route.operation.is_call()))
 }
@@ -122,6 +122,7 @@ fn by_grants(asked: &Asked<'_>) -> Outcome {
     let known = counted(asked.settings, operation);
     match operation.mode.as_str() {
         "none" => Outcome::Final,
+        "unmapped" => Outcome::Deferred,
         "single" | "any-of" => {
             let met: Vec<Met> = known.iter().filter_map(|alternative| under_condition(asked, alternative)).collect();
             let best = met.into_iter().max().unwrap_or(Met::Nowhere);

@@ -1,6 +1,6 @@
 //! Which requests every reader reads alike. The reference evaluator has an opinion on no others.
 
-use crate::catalogue::{self, Route};
+use crate::catalogue::{self, Operation, Route};
 use crate::evaluate::Call;
 use crate::settings::Settings;
 use serde::Deserialize;
@@ -32,7 +32,11 @@ pub fn is_plain_path(settings: &Settings, call: &Call, route: Option<&Route>) ->
         let is_parameter = |(_, value): &(String, String)| *value == decoded;
         let is_odd = |c: char| c.is_control() || matches!(c, ';' | '\\');
         let is_encoded_once = catalogue::decode(&decoded).is_none_or(|again| again == decoded);
-        (segment == decoded || route.is_some_and(|route| route.parameters.iter().any(is_parameter)))
+        // One that is a fixed segment of some operation, too, is read as either.
+        let is_fixed = |operation: &&Operation| operation.path.split('/').any(|part| part == decoded);
+        let may_be_escaped = route.is_some_and(|route| route.parameters.iter().any(is_parameter))
+            && !settings.extra.iter().any(is_fixed);
+        (segment == decoded || may_be_escaped)
             && is_encoded_once
             && !decoded.contains(is_odd)
             && !decoded.split('/').any(|part| matches!(part, "." | ".."))

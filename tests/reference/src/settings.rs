@@ -1,6 +1,6 @@
 //! What of a plugin configuration bears on a decision.
 
-use crate::catalogue::{self, Version};
+use crate::catalogue::{self, Operation, Version};
 use serde_json::Value;
 
 /// The settings.
@@ -8,6 +8,8 @@ use serde_json::Value;
 pub struct Settings {
     /// The cluster's version.
     pub version: Version,
+    /// Operations that are not listed.
+    pub extra: Vec<&'static Operation>,
     /// What stands before the API's paths, without a slash at its end.
     pub base: String,
     /// Open surfaces.
@@ -40,8 +42,11 @@ impl Settings {
         };
         let unresolved = &configuration["unresolved"];
         let operations = unresolved["operations"].as_object().into_iter().flatten();
+        let version = catalogue::version(api["version"].as_str().unwrap_or("8.9")).expect("a version");
+        let extra = api["extraOperations"].as_array().into_iter().flatten();
         Self {
-            version: catalogue::version(api["version"].as_str().unwrap_or("8.9")).expect("a version"),
+            version,
+            extra: extra.map(|row| catalogue::extra(row, version)).collect(),
             base: api["basePath"].as_str().unwrap_or("/").trim_end_matches('/').to_owned(),
             surfaces: texts(&api["surfaces"], &["v2", "grpc"]),
             multi_tenancy: api["multiTenancy"] == true,

@@ -46,7 +46,7 @@ fn over_grpc_a_call_is_decided_as_over_rest() {
             }
         }
     }
-    let calls: Vec<&str> = OPERATIONS.iter().filter(|o| o.surface == Surface::Grpc).map(|o| o.id).collect();
+    let calls: Vec<&str> = OPERATIONS.iter().filter(|o| o.surface == Surface::Grpc).map(|o| &*o.id).collect();
     assert!(calls.len() >= 24 && calls.iter().all(|call| seen.contains_key(*call)), "{seen:?}");
     for (call, outcomes) in seen {
         // Topology is open to every identity, so no policy decides it.

@@ -1,6 +1,7 @@
 //! Configurations that are refused: natively each with the path of the field and the reason, and in
 //! a real Envoy, which goes on with the one before, or does not start.
 
+mod extra;
 mod natively;
 
 use portcullis_e2e::client::{self, Request};

@@ -34,7 +34,7 @@ fn good() -> Value {
 }
 
 /// A good configuration with this value at that JSON pointer; objects on the way are made.
-fn with(pointer: &str, value: Value) -> Value {
+pub fn with(pointer: &str, value: Value) -> Value {
     let mut configuration = good();
     let mut at = &mut configuration;
     for step in pointer.split('/').skip(1) {
@@ -53,13 +53,13 @@ fn with(pointer: &str, value: Value) -> Value {
 }
 
 /// What the engine says to a configuration; empty where it is accepted.
-fn refusal(bytes: impl AsRef<[u8]>) -> String {
+pub fn refusal(bytes: impl AsRef<[u8]>) -> String {
     config::read(bytes.as_ref()).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
 /// Each value at its pointer is refused in these words; `…` stands for whatever follows.
 #[track_caller]
-fn refused(rows: &[(&str, Value, &str)]) {
+pub fn refused(rows: &[(&str, Value, &str)]) {
     let mut wrong = Vec::new();
     for (pointer, value, expected) in rows {
         let actual = refusal(with(pointer, value.clone()).to_string());
