@@ -79,6 +79,10 @@ fn istio_gets_a_plugin_and_a_belt() {
     assert_eq!(kinds(&documents), ["TrafficExtension", "EnvoyFilter"]);
     assert_eq!(documents[0]["spec"]["targetRefs"][0]["name"], "edge");
     assert_eq!(documents[0]["spec"]["wasm"]["pluginName"], "portcullis");
+    // It may be a waypoint, which has the listeners of a sidecar.
+    let patches = documents[1]["spec"]["configPatches"].as_array().unwrap();
+    let contexts: Vec<&Value> = patches.iter().map(|patch| &patch["match"]["context"]).collect();
+    assert_eq!(contexts, ["GATEWAY", "SIDECAR_INBOUND"]);
 }
 
 #[test]

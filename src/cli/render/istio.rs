@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 /// Schemes by which Istio loads a module.
 const SCHEMES: [&str; 4] = ["oci", "https", "http", "file"];
+/// The filter that the belt stands before.
+const ROUTER: &str = "envoy.filters.http.router";
 
 /// A WasmPlugin and the belt.
 pub fn plugin(parts: &Parts<'_>) -> Result<Vec<Value>, SuiteError> {
@@ -57,15 +59,18 @@ pub fn filters(parts: &Parts<'_>) -> Result<Vec<Value>, SuiteError> {
         })
     };
     let mut spec = target(parts, "workloadSelector", "labels")?;
-    // A held body waits in the listener's buffer, for which Envoy's default is 1 MiB.
-    let buffer = json!({
-        "applyTo": "LISTENER",
-        "match": {"context": context(parts)},
-        "patch": {"operation": "MERGE", "value": {"per_connection_buffer_limit_bytes": parts.buffer()}},
-    });
-    let first = patch(place(parts, None), "INSERT_FIRST", filter);
-    let last = patch(place(parts, Some("envoy.filters.http.router")), "INSERT_BEFORE", parts.belt());
-    spec.insert("configPatches".into(), json!([buffer, first, last]));
+    let mut patches = Vec::new();
+    for context in contexts(parts) {
+        // A held body waits in the listener's buffer, for which Envoy's default is 1 MiB.
+        patches.push(json!({
+            "applyTo": "LISTENER",
+            "match": {"context": context},
+            "patch": {"operation": "MERGE", "value": {"per_connection_buffer_limit_bytes": parts.buffer()}},
+        }));
+        patches.push(patch(place(context, None), "INSERT_FIRST", filter.clone()));
+        patches.push(patch(place(context, Some(ROUTER)), "INSERT_BEFORE", parts.belt()));
+    }
+    spec.insert("configPatches".into(), json!(patches));
     Ok(vec![object(parts, "networking.istio.io/v1alpha3", "EnvoyFilter", &parts.arguments.name, spec)])
 }
 
@@ -82,28 +87,36 @@ fn module(parts: &Parts<'_>) -> Result<Map<String, Value>, SuiteError> {
 /// AuthorizationPolicy cannot demand filter state, so the belt is an EnvoyFilter.
 fn belt(parts: &Parts<'_>) -> Result<Value, SuiteError> {
     let mut spec = target(parts, "workloadSelector", "labels")?;
-    spec.insert(
-        "configPatches".into(),
-        json!([{
+    let patches = contexts(parts).iter().map(|context| {
+        json!({
             "applyTo": "HTTP_FILTER",
-            "match": place(parts, Some("envoy.filters.http.router")),
+            "match": place(context, Some(ROUTER)),
             "patch": {"operation": "INSERT_BEFORE", "value": parts.belt()},
-        }]),
-    );
+        })
+    });
+    spec.insert("configPatches".into(), patches.collect());
     let name = format!("{}-belt", parts.arguments.name);
     Ok(object(parts, "networking.istio.io/v1alpha3", "EnvoyFilter", &name, spec))
 }
 
-const fn context(parts: &Parts<'_>) -> &'static str {
-    if parts.arguments.sidecar { "SIDECAR_INBOUND" } else { "GATEWAY" }
+/// Where filters are put. What is attached by reference may be a gateway or a waypoint, and a waypoint
+/// has the listeners of a sidecar.
+const fn contexts(parts: &Parts<'_>) -> &'static [&'static str] {
+    if parts.arguments.sidecar {
+        &["SIDECAR_INBOUND"]
+    } else if parts.arguments.target_ref.is_empty() {
+        &["GATEWAY"]
+    } else {
+        &["GATEWAY", "SIDECAR_INBOUND"]
+    }
 }
 
-fn place(parts: &Parts<'_>, before: Option<&str>) -> Value {
+fn place(context: &str, before: Option<&str>) -> Value {
     let mut filter = json!({"name": "envoy.filters.network.http_connection_manager"});
     if let (Some(before), Some(members)) = (before, filter.as_object_mut()) {
         members.insert("subFilter".into(), json!({"name": before}));
     }
-    json!({"context": context(parts), "listener": {"filterChain": {"filter": filter}}})
+    json!({"context": context, "listener": {"filterChain": {"filter": filter}}})
 }
 
 /// What the object applies to: proxies with these labels, or the objects that are named.

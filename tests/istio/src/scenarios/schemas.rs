@@ -44,5 +44,25 @@ pub fn what_users_get_wrong(world: &mut World) -> Result<()> {
         }
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n  "));
+    attached_otherwise(world)
+}
+
+/// What is written for sidecars, waypoints and gateways by reference is valid, too.
+fn attached_otherwise(world: &World) -> Result<()> {
+    for (kind, arguments) in [
+        ("istio", &["--sidecar", "--label", "app=orchestration"][..]),
+        ("istio", &["--target-ref", "Gateway/edge", "--target-ref", "Service/orchestration"]),
+        ("traffic-extension", &["--target-ref", "GatewayClass/istio-waypoint"]),
+        ("istio", &["--hold", "--sidecar", "--label", "app=orchestration"]),
+    ] {
+        let arguments = [&[kind, "--url", &world.file_url], arguments].concat();
+        let objects = world.portcullis.render(&world.rendering(&arguments))?;
+        world.kube.apply(&objects)?;
+        let (valid, said) = world.istioctl(&objects)?;
+        ensure!(valid, "{arguments:?}: {said}");
+        let found = world.portcullis.examine(&objects)?;
+        ensure!(found.is_empty(), "{arguments:?}: the doctor says {found:?}");
+        world.kube.clear()?;
+    }
     Ok(())
 }

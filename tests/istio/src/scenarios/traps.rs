@@ -80,9 +80,9 @@ pub fn a_registry_that_is_away_at_start(world: &mut World) -> Result<()> {
     world.registry.stop();
     world.kube.apply([&plugin])?;
     world.restart_gateway()?;
-    let tried =
-        |world: &World| world.gateway().log().contains("127.0.0.1") && world.gateway().log().contains("/portcullis");
-    world.until("the agent's attempt", || tried(world))?;
+    let replaced = || world.gateway().config_dump().is_ok_and(|dump| dump.to_string().contains("\"ecds_filters\""));
+    world.until("what the agent puts in the module's place", replaced)?;
+    world.doctor_says(&["filter_missing"])?;
     world.under_fire(|world| {
         world.becomes(CLOSED)?;
         world.registry.resume()
@@ -132,6 +132,7 @@ pub fn a_plugin_deleted_and_made_again(world: &mut World) -> Result<()> {
         world.until("the refusal", || world.istiod.refusals().is_ok_and(|now| now > refusals))?;
         world.becomes(GUARDED)
     })?;
+    world.doctor_says(&["configuration_refused"])?;
     then(world, &plugin, GUARDED)
 }
 
