@@ -25,7 +25,7 @@ pub fn envoy_gateway() -> Result<PathBuf> {
     eprintln!("building {module}, once (7 minutes on two cores) ...");
     let begun = Instant::now();
     let mut go = Command::new("go");
-    go.args(["install", "-trimpath", "-ldflags=-s -w", &module]).env("GOBIN", whole.path()).current_dir(whole.path());
+    go.args(["install", "-ldflags=-s -w", &module]).env("GOBIN", whole.path()).current_dir(whole.path());
     let built = go.status().context("Go is missing: https://go.dev/dl")?;
     ensure!(built.success(), "{module} could not be built: {built}");
     fs::rename(whole.path().join(NAME), &binary)?;
