@@ -594,8 +594,5 @@ pub(super) fn parse(value: Value) -> Result<Configuration, ConfigError> {
     if !value.is_object() {
         return Err(ConfigError::new("", "the configuration is not a JSON object"));
     }
-    json::shape(value).map_err(|error| {
-        let path = error.path().to_string();
-        ConfigError::new(if path == "." { String::new() } else { path }, error.inner().to_string())
-    })
+    json::shape(value).map_err(|error| ConfigError::new(error.path(), error.reason()))
 }

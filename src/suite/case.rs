@@ -190,7 +190,7 @@ impl CaseRequest {
 
 /// Reads a case.
 pub(super) fn parse(value: Value) -> Result<Case, String> {
-    let file: CaseFile = json::shape(value).map_err(|e| format!("{}: {}", e.path(), e.inner()))?;
+    let file: CaseFile = json::shape(value).map_err(|e| e.to_string())?;
     let caller = match (file.principal, file.claims, file.token) {
         (None, None, None) => Caller::Nobody,
         (Some(principal), None, None) => principal.caller()?,

@@ -35,7 +35,7 @@ pub fn collect(path: &Path, collector: &mut Collector) -> Result<(), SuiteError>
             notices.iter().for_each(|notice| collector.notice(notice));
             policy
         }
-        None => json::shape(document).map_err(|e| fail(path, format_args!("{}: {}", e.path(), e.inner())))?,
+        None => json::shape(document).map_err(|e| fail(path, e))?,
     };
     collector.policy(&policy).map_err(|e| fail(path, e))
 }

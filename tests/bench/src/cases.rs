@@ -10,8 +10,8 @@ use portcullis_e2e::wait;
 
 use crate::grants::{self, FEW, USER};
 use crate::listeners::{
-    self, DIRECT, FORGETFUL, FORGETFUL_ES256, LOGGED, MANY, MEMBERS, NATIVE, NOOP, PORTCULLIS, PROCESSES, STRANGERS,
-    STRANGERS_ES256,
+    self, DIRECT, FORGETFUL, FORGETFUL_ES256, LOGGED, MANY, MEMBERS, MILLION, NATIVE, NOOP, PORTCULLIS, PROCESSES,
+    STRANGERS, STRANGERS_ES256,
 };
 use crate::options::Options;
 use crate::provider::Provider;
@@ -65,6 +65,7 @@ const THEIRS_MEMBERS: &str = "jwt_authn + RBAC, 5000 principals";
 const OURS_BODY: &str = "portcullis, 1 KB body decides";
 const OURS_1000: &str = "portcullis, 1000 grants";
 const OURS_10000: &str = "portcullis, 10000 grants";
+const OURS_MILLION: &str = "portcullis, 1000000 grants";
 const THEIRS_1000: &str = "jwt_authn + RBAC, 1000 policies";
 const THEIRS_10000: &str = "jwt_authn + RBAC, 10000 policies";
 
@@ -80,11 +81,13 @@ pub struct Comparison {
 }
 
 /// All comparisons.
-pub const COMPARED: [Comparison; 11] = [
+pub const COMPARED: [Comparison; 13] = [
     compare(OURS, THEIRS, Some(1.10)),
     compare(OURS_1000, THEIRS_1000, Some(1.0 / 6.0)),
     compare(OURS_10000, THEIRS_10000, Some(1.0 / 100.0)),
     compare(OURS_10000, OURS, None),
+    compare(OURS_MILLION, OURS, Some(1.15)),
+    compare(OURS_MILLION, OURS_1000, Some(2.0)),
     compare(OURS_FIRST, THEIRS_FIRST, Some(1.0)),
     compare(OURS_FIRST_ES, THEIRS_FIRST_ES, Some(1.1)),
     compare(OURS_MEMBERS, THEIRS_MEMBERS, Some(1.0 / 1.5)),
@@ -144,6 +147,8 @@ impl Case {
             cases.push(case(ours, &listeners::ours_with(count), &requests, 200));
             cases.push(case(theirs, &listeners::native_with(count), &requests, 200));
         }
+        let most = one(grants::granted(MILLION));
+        cases.push(case(OURS_MILLION, &listeners::ours_with(MILLION), &most, 200));
         cases.extend(options.beside.iter().enumerate().map(|(number, file)| {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy();
             case(&format!("beside: {stem}"), &listeners::beside(number), &allowed, 200)

@@ -1,6 +1,11 @@
 //! Who may do what: so many grants, the same for Portcullis and for Envoy's own filters, and the
 //! calls that go with them.
 
+use anyhow::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis::json;
+use portcullis::policy as source;
 use portcullis_e2e::client::Request;
 use serde_json::{Value, json};
 
@@ -29,6 +34,12 @@ fn path(group: usize) -> String {
 pub fn policy(count: usize) -> Value {
     let owner = json!({"ownerType": "USER", "ownerId": USER});
     json!({"authorizations": (0..count).map(|n| grant(&owner, "GROUP", "READ", &format!("group-{n}"))).collect::<Vec<_>>()})
+}
+
+/// The same as a compiled table, the form for so many.
+pub fn table(count: usize) -> Result<String> {
+    let (table, _) = source::compile(&json::shape(policy(count))?, 0)?;
+    Ok(STANDARD.encode(table))
 }
 
 /// The same by a role that many have.

@@ -51,6 +51,9 @@ pub fn native_with(policies: usize) -> String {
 /// Grants and policies beyond a few.
 pub const MANY: [usize; 2] = [1_000, 10_000];
 
+/// The most grants, which Envoy's own filters are not put to.
+pub const MILLION: usize = 1_000_000;
+
 /// The listener of another build of the module, by its number on the command line.
 pub fn beside(number: usize) -> String {
     format!("beside-{number}")
@@ -93,6 +96,15 @@ pub fn bootstrap(options: &Options, providers: &Providers) -> Result<Value> {
             .listener(&of_ours, ours(&of_ours, PORTCULLIS, rs256, &grants::policy(count)))
             .listener(&of_native, envoys(&of_native, rs256, Cache::On, count));
     }
+    let of_million = ours_with(MILLION);
+    let table = grants::table(MILLION)?;
+    gateway = gateway.listener(&of_million, |l| {
+        ours(&of_million, PORTCULLIS, rs256, &json!({}))(l).edit_plugin(|plugin| {
+            let plugin = plugin.as_object_mut().expect("a configuration");
+            plugin.remove("policy");
+            plugin.insert("table".into(), table.into());
+        })
+    });
     for (number, module) in options.beside.iter().enumerate() {
         let name = beside(number);
         gateway = gateway.listener(&name, |l| {

@@ -1,0 +1,173 @@
+//! What is counted: a configuration, a request, and what is to become of it.
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
+use portcullis::authn::signature::PureRust;
+use portcullis::judge::{BodyStep, Memory, Step, Surroundings};
+use portcullis::policy;
+use portcullis::request::Request;
+use portcullis::{config, json};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
+/// The function whose instructions count, as valgrind finds it.
+pub const MEASURED: &str = "scenes::measured";
+/// When all requests are judged, and until when their tokens hold.
+const NOW: i64 = 1_800_000_000;
+const UNTIL: i64 = NOW + 3600;
+
+const ISSUER: &str = "https://login.example.com/realms/camunda";
+const AUDIENCE: &str = "orchestration-api";
+const USER: &str = "ada";
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Scene {
+    /// Its name in the budget.
+    pub name: &'static str,
+    /// All that it needs.
+    pub file: Value,
+}
+
+/// All scenes.
+pub fn all() -> Result<Vec<Scene>> {
+    let group = |n: usize| format!("/v2/groups/group-{n}");
+    let get = |path: String| json!({"method": "GET", "path": path});
+    let start = json!({"method": "POST", "path": "/v2/process-instances",
+        "body": json!({"variables": {"note": "x".repeat(940)}, "processDefinitionId": "process-5"}).to_string()});
+    let everything = json!({"authorizations": [grant("USER", USER, "GROUP", "READ", "*")]});
+    let role = json!({
+        "authorizations": (0..10).map(|n| grant("ROLE", "operators", "GROUP", "READ", &format!("group-{n}"))).collect::<Vec<_>>(),
+        "roles": [{"roleId": "operators", "users": (0..5_000).map(|n| format!("member-{n}")).chain([USER.to_owned()]).collect::<Vec<_>>()}],
+    });
+    let processes = json!({"authorizations":
+        (0..10).map(|n| grant("USER", USER, "PROCESS_DEFINITION", "CREATE_PROCESS_INSTANCE", &format!("process-{n}")))
+            .collect::<Vec<_>>()});
+    Ok(vec![
+        scene("allowed by a wildcard", &everything, get(group(5)), true)?,
+        scene("allowed by an id of 10", &groups(10), get(group(5)), true)?,
+        scene("allowed by an id of 1,000", &groups(1_000), get(group(500)), true)?,
+        scene("allowed by an id of 1,000,000", &groups(1_000_000), get(group(500_000)), true)?,
+        scene("denied with 10 grants", &groups(10), get("/v2/groups/unknown".into()), false)?,
+        scene("denied with 1,000,000 grants", &groups(1_000_000), get("/v2/groups/unknown".into()), false)?,
+        scene("allowed by a role of 5,001 members", &role, get(group(5)), true)?,
+        scene("allowed by a body of 1 KB", &processes, start, true)?,
+    ])
+}
+
+/// Grants of one user on so many groups, each by its id.
+fn groups(count: usize) -> Value {
+    json!({"authorizations":
+        (0..count).map(|n| grant("USER", USER, "GROUP", "READ", &format!("group-{n}"))).collect::<Vec<_>>()})
+}
+
+fn grant(owner_type: &str, owner: &str, resource: &str, permission: &str, id: &str) -> Value {
+    json!({"ownerType": owner_type, "ownerId": owner, "resourceType": resource, "resourceId": id,
+        "permissionTypes": [permission]})
+}
+
+fn scene(name: &'static str, policy: &Value, request: Value, allowed: bool) -> Result<Scene> {
+    let (table, _) = policy::compile(&json::shape(policy.clone())?, 0)?;
+    let key = SigningKey::from_slice(&[7; 32])?;
+    let point = key.verifying_key().to_encoded_point(false);
+    let coordinate = |c: Option<_>| c.map(|c: &p256::FieldBytes| URL_SAFE_NO_PAD.encode(c)).context("a point");
+    let configuration = json!({
+        "formatVersion": 1,
+        "api": {"version": "8.9"},
+        "issuers": [{
+            "issuer": ISSUER,
+            "audiences": [AUDIENCE],
+            "algorithms": ["ES256"],
+            "jwks": {"inline": {"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "key-1",
+                "x": coordinate(point.x())?, "y": coordinate(point.y())?}]}},
+            "claims": {"username": "preferred_username"},
+        }],
+        "table": STANDARD.encode(table),
+    });
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({
+        "iss": ISSUER, "aud": AUDIENCE, "exp": UNTIL, "iat": NOW, "typ": "Bearer",
+        "jti": "onrtro:00000001-1f2e-4d3c-8b4a-5968778695a4", "sub": "5f3c1b0e-8d4e-4a55-9f0b-3c1d2e4f5a6b",
+        "azp": "orchestration-console", "scope": "openid profile email", "preferred_username": USER,
+        "name": "Ada Lovelace", "email": "ada@example.com", "email_verified": true,
+    });
+    let signed = format!("{}.{}", part(json!({"alg": "ES256", "kid": "key-1", "typ": "JWT"})), part(claims));
+    let signature: Signature = key.sign(signed.as_bytes());
+    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()));
+    let file = json!({"configuration": configuration, "request": request, "token": token, "allowed": allowed});
+    Ok(Scene { name, file })
+}
+
+/// Judges a scene's request twice.
+pub fn run(file: &Path) -> Result<()> {
+    let file: Value = serde_json::from_slice(&fs::read(file)?)?;
+    let (plan, _) = config::read(file["configuration"].to_string().as_bytes())?;
+    let plan = Rc::new(plan);
+    let mut memory = Memory::new(&plan.issuers);
+    let text = |name: &str| file["request"][name].as_str().map(str::as_bytes);
+    let bearer = format!("Bearer {}", file["token"].as_str().context("token")?);
+    let body = text("body");
+    let mut headers: Vec<(&[u8], &[u8])> = vec![
+        (b"user-agent", b"bench"),
+        (b"accept", b"application/json"),
+        (b"authorization", bearer.as_bytes()),
+        (b"x-request-id", b"6a2b7c1e-8f0d-4c57-9f57-0c9d3b1a5e42"),
+    ];
+    if body.is_some() {
+        headers.push((b"content-type", b"application/json"));
+    }
+    let request =
+        Request { method: text("method").context("method")?, path: text("path").context("path")?, headers: &headers };
+    let mut surroundings = Surroundings { now: NOW, signatures: &PureRust, memory: &mut memory, waited: None };
+    first(&plan, &request, body, &mut surroundings).context("the first request was not decided")?;
+    let allowed = measured(&plan, &request, body, &mut surroundings).context("the request was not decided")?;
+    ensure!(file["allowed"] == allowed, "the request was decided otherwise than it should");
+    Ok(())
+}
+
+/// Not counted: the token is verified and the principal found, which the next request finds known.
+#[inline(never)]
+fn first(
+    plan: &Rc<config::Plan>,
+    request: &Request<'_>,
+    body: Option<&[u8]>,
+    surroundings: &mut Surroundings<'_>,
+) -> Option<bool> {
+    // Or the compiler would make one function of this and the next.
+    std::hint::black_box(());
+    judged(plan, request, body, surroundings)
+}
+
+/// What is counted.
+#[inline(never)]
+fn measured(
+    plan: &Rc<config::Plan>,
+    request: &Request<'_>,
+    body: Option<&[u8]>,
+    surroundings: &mut Surroundings<'_>,
+) -> Option<bool> {
+    judged(plan, request, body, surroundings)
+}
+
+/// Whether the request is allowed.
+#[inline(always)]
+fn judged(
+    plan: &Rc<config::Plan>,
+    request: &Request<'_>,
+    body: Option<&[u8]>,
+    surroundings: &mut Surroundings<'_>,
+) -> Option<bool> {
+    match plan.judge(request, surroundings) {
+        Step::Decided(decision) => Some(decision.is_allow()),
+        Step::NeedsBody(pending) => match pending.push(body?, true) {
+            BodyStep::Decided(decision) => Some(decision.is_allow()),
+            BodyStep::More(_) => None,
+        },
+        Step::NeedsKeys(_) => None,
+    }
+}
