@@ -125,8 +125,27 @@ impl Reader {
         self.state == State::Closed
     }
 
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Unreadable> {
-        chunk.iter().try_for_each(|byte| self.byte(*byte))
+    pub(super) fn push(&mut self, mut chunk: &[u8]) -> Result<(), Unreadable> {
+        while let Some((byte, after)) = chunk.split_first() {
+            // Most of a body is text without escapes, which goes in one piece.
+            let plain = if self.in_plain_text() { plain(chunk) } else { 0 };
+            match chunk.split_at_checked(plain) {
+                Some((run, rest)) if !run.is_empty() => {
+                    self.keep_bytes(run);
+                    chunk = rest;
+                }
+                _ => {
+                    self.byte(*byte)?;
+                    chunk = after;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a character of a string may come, and nothing else is waited for.
+    fn in_plain_text(&self) -> bool {
+        self.state == State::Text(Escape::None) && self.high.is_none() && self.rest.is_none()
     }
 
     pub(super) fn finish(self) -> Result<Members, Unreadable> {
@@ -326,7 +345,7 @@ impl Reader {
             _ if self.high.is_some() && !(escape == Escape::None && byte == b'\\') => {
                 return Err(SURROGATE);
             }
-            (Escape::Backslash, _) => self.keep_byte(match byte {
+            (Escape::Backslash, _) => self.keep_bytes(&[match byte {
                 b'"' | b'\\' | b'/' => byte,
                 b'b' => 0x08,
                 b'f' => 0x0c,
@@ -334,11 +353,11 @@ impl Reader {
                 b'r' => b'\r',
                 b't' => b'\t',
                 _ => return Err(NOT_JSON),
-            }),
+            }]),
             (Escape::None, b'\\') => next = Escape::Backslash,
             (Escape::None, b'"') => return self.end_text(),
             (Escape::None, 0..=0x1f) => return Err(NOT_JSON),
-            (Escape::None, _) => self.keep_byte(byte),
+            (Escape::None, _) => self.keep_bytes(&[byte]),
         }
         self.state = State::Text(next);
         Ok(())
@@ -354,15 +373,15 @@ impl Reader {
         };
         for character in char::decode_utf16(units) {
             let character = character.map_err(|_| SURROGATE)?;
-            character.encode_utf8(&mut [0; 4]).bytes().for_each(|b| self.keep_byte(b));
+            self.keep_bytes(character.encode_utf8(&mut [0; 4]).as_bytes());
         }
         Ok(())
     }
 
-    fn keep_byte(&mut self, byte: u8) {
+    fn keep_bytes(&mut self, bytes: &[u8]) {
         if let Some(text) = &mut self.text {
-            if text.len() < MAX_TEXT {
-                text.push(byte);
+            if bytes.len() <= MAX_TEXT.saturating_sub(text.len()) {
+                text.extend_from_slice(bytes);
             } else {
                 self.text = None;
             }
@@ -398,6 +417,12 @@ impl Reader {
         }
         if self.names.insert(name) { Ok(()) } else { Err(Unreadable("a member stands twice")) }
     }
+}
+
+/// How many bytes at the start are characters of their own and stand for themselves in a string.
+fn plain(bytes: &[u8]) -> usize {
+    let other = |byte: &u8| !matches!(byte, 0x20..=0x7f) || matches!(byte, b'"' | b'\\');
+    bytes.iter().position(other).unwrap_or(bytes.len())
 }
 
 const NOT_JSON: Unreadable = Unreadable("the body is not JSON");

@@ -4,7 +4,7 @@
 //! ```text
 //! without arguments: scenes ──> a file each ──> valgrind runs this program on it, counts only
 //!                               `measured` ──> held against budget.json
-//! run FILE: reads the file, judges the request twice, the second time in `measured`
+//! run FILE: reads the file, judges each request twice, the second time in `measured`
 //! ```
 //!
 //! A request is counted when its token and principal are already known, as nearly all are.

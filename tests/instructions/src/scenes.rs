@@ -24,6 +24,8 @@ const UNTIL: i64 = NOW + 3600;
 const ISSUER: &str = "https://login.example.com/realms/camunda";
 const AUDIENCE: &str = "orchestration-api";
 const USER: &str = "ada";
+/// How many ids are asked for.
+const SPREAD: usize = 10;
 
 /// What is counted.
 #[derive(Debug)]
@@ -32,31 +34,36 @@ pub struct Scene {
     pub name: &'static str,
     /// All that it needs.
     pub file: Value,
+    /// How many requests it has; the mean counts.
+    pub requests: u64,
 }
 
 /// All scenes.
 pub fn all() -> Result<Vec<Scene>> {
-    let group = |n: usize| format!("/v2/groups/group-{n}");
-    let get = |path: String| json!({"method": "GET", "path": path});
+    let get = |id: String| json!({"method": "GET", "path": format!("/v2/groups/{id}")});
+    // Ids lie at different places of a table, which are not found equally fast.
+    let some = |of: usize| (0..SPREAD).map(|n| get(format!("group-{}", (2 * n + 1) * of / (2 * SPREAD)))).collect();
+    let unknown = || (0..SPREAD).map(|n| get(format!("unknown-{n}"))).collect();
     let start = json!({"method": "POST", "path": "/v2/process-instances",
         "body": json!({"variables": {"note": "x".repeat(940)}, "processDefinitionId": "process-5"}).to_string()});
     let everything = json!({"authorizations": [grant("USER", USER, "GROUP", "READ", "*")]});
+    let members: Vec<String> = (0..5_000).map(|n| format!("member-{n}")).chain([USER.to_owned()]).collect();
+    let by_role = (0..10).map(|n| grant("ROLE", "operators", "GROUP", "READ", &format!("group-{n}")));
     let role = json!({
-        "authorizations": (0..10).map(|n| grant("ROLE", "operators", "GROUP", "READ", &format!("group-{n}"))).collect::<Vec<_>>(),
-        "roles": [{"roleId": "operators", "users": (0..5_000).map(|n| format!("member-{n}")).chain([USER.to_owned()]).collect::<Vec<_>>()}],
+        "authorizations": by_role.collect::<Vec<_>>(),
+        "roles": [{"roleId": "operators", "users": members}],
     });
-    let processes = json!({"authorizations":
-        (0..10).map(|n| grant("USER", USER, "PROCESS_DEFINITION", "CREATE_PROCESS_INSTANCE", &format!("process-{n}")))
-            .collect::<Vec<_>>()});
+    let process = |n| grant("USER", USER, "PROCESS_DEFINITION", "CREATE_PROCESS_INSTANCE", &format!("process-{n}"));
+    let processes = json!({"authorizations": (0..10).map(process).collect::<Vec<_>>()});
     Ok(vec![
-        scene("allowed by a wildcard", &everything, get(group(5)), true)?,
-        scene("allowed by an id of 10", &groups(10), get(group(5)), true)?,
-        scene("allowed by an id of 1,000", &groups(1_000), get(group(500)), true)?,
-        scene("allowed by an id of 1,000,000", &groups(1_000_000), get(group(500_000)), true)?,
-        scene("denied with 10 grants", &groups(10), get("/v2/groups/unknown".into()), false)?,
-        scene("denied with 1,000,000 grants", &groups(1_000_000), get("/v2/groups/unknown".into()), false)?,
-        scene("allowed by a role of 5,001 members", &role, get(group(5)), true)?,
-        scene("allowed by a body of 1 KB", &processes, start, true)?,
+        scene("allowed by a wildcard", &everything, some(10), true)?,
+        scene("allowed by an id of 10", &groups(10), some(10), true)?,
+        scene("allowed by an id of 1,000", &groups(1_000), some(1_000), true)?,
+        scene("allowed by an id of 1,000,000", &groups(1_000_000), some(1_000_000), true)?,
+        scene("denied with 10 grants", &groups(10), unknown(), false)?,
+        scene("denied with 1,000,000 grants", &groups(1_000_000), unknown(), false)?,
+        scene("allowed by a role of 5,001 members", &role, some(10), true)?,
+        scene("allowed by a body of 1 KB", &processes, vec![start], true)?,
     ])
 }
 
@@ -71,13 +78,14 @@ fn grant(owner_type: &str, owner: &str, resource: &str, permission: &str, id: &s
         "permissionTypes": [permission]})
 }
 
-fn scene(name: &'static str, policy: &Value, request: Value, allowed: bool) -> Result<Scene> {
+fn scene(name: &'static str, policy: &Value, requests: Vec<Value>, allowed: bool) -> Result<Scene> {
     let (table, _) = policy::compile(&json::shape(policy.clone())?, 0)?;
-    let key = SigningKey::from_slice(&[7; 32])?;
+    let key = SigningKey::from_slice(&[7; 32]).ok().context("a signing key")?;
     let point = key.verifying_key().to_encoded_point(false);
     let coordinate = |c: Option<_>| c.map(|c: &p256::FieldBytes| URL_SAFE_NO_PAD.encode(c)).context("a point");
     let configuration = json!({
-        "formatVersion": 1,
+        "version": 1,
+        "name": "instructions",
         "api": {"version": "8.9"},
         "issuers": [{
             "issuer": ISSUER,
@@ -99,34 +107,40 @@ fn scene(name: &'static str, policy: &Value, request: Value, allowed: bool) -> R
     let signed = format!("{}.{}", part(json!({"alg": "ES256", "kid": "key-1", "typ": "JWT"})), part(claims));
     let signature: Signature = key.sign(signed.as_bytes());
     let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()));
-    let file = json!({"configuration": configuration, "request": request, "token": token, "allowed": allowed});
-    Ok(Scene { name, file })
+    let count = requests.len() as u64;
+    let file = json!({"configuration": configuration, "requests": requests, "token": token, "allowed": allowed});
+    Ok(Scene { name, file, requests: count })
 }
 
-/// Judges a scene's request twice.
+/// Judges each of a scene's requests twice.
 pub fn run(file: &Path) -> Result<()> {
     let file: Value = serde_json::from_slice(&fs::read(file)?)?;
     let (plan, _) = config::read(file["configuration"].to_string().as_bytes())?;
     let plan = Rc::new(plan);
     let mut memory = Memory::new(&plan.issuers);
-    let text = |name: &str| file["request"][name].as_str().map(str::as_bytes);
     let bearer = format!("Bearer {}", file["token"].as_str().context("token")?);
-    let body = text("body");
-    let mut headers: Vec<(&[u8], &[u8])> = vec![
-        (b"user-agent", b"bench"),
-        (b"accept", b"application/json"),
-        (b"authorization", bearer.as_bytes()),
-        (b"x-request-id", b"6a2b7c1e-8f0d-4c57-9f57-0c9d3b1a5e42"),
-    ];
-    if body.is_some() {
-        headers.push((b"content-type", b"application/json"));
+    for request in file["requests"].as_array().context("requests")? {
+        let text = |name: &str| request[name].as_str().map(str::as_bytes);
+        let body = text("body");
+        let mut headers: Vec<(&[u8], &[u8])> = vec![
+            (b"user-agent", b"bench"),
+            (b"accept", b"application/json"),
+            (b"authorization", bearer.as_bytes()),
+            (b"x-request-id", b"6a2b7c1e-8f0d-4c57-9f57-0c9d3b1a5e42"),
+        ];
+        if body.is_some() {
+            headers.push((b"content-type", b"application/json"));
+        }
+        let head = Request {
+            method: text("method").context("method")?,
+            path: text("path").context("path")?,
+            headers: &headers,
+        };
+        let mut surroundings = Surroundings { now: NOW, signatures: &PureRust, memory: &mut memory, waited: None };
+        first(&plan, &head, body, &mut surroundings).context("the first request was not decided")?;
+        let allowed = measured(&plan, &head, body, &mut surroundings).context("the request was not decided")?;
+        ensure!(file["allowed"] == allowed, "{request} was decided otherwise than it should");
     }
-    let request =
-        Request { method: text("method").context("method")?, path: text("path").context("path")?, headers: &headers };
-    let mut surroundings = Surroundings { now: NOW, signatures: &PureRust, memory: &mut memory, waited: None };
-    first(&plan, &request, body, &mut surroundings).context("the first request was not decided")?;
-    let allowed = measured(&plan, &request, body, &mut surroundings).context("the request was not decided")?;
-    ensure!(file["allowed"] == allowed, "the request was decided otherwise than it should");
     Ok(())
 }
 
