@@ -8,7 +8,9 @@ use portcullis_e2e::envoy::Launch;
 use portcullis_e2e::gateway::{Gateway, Listener};
 use serde_json::{Value, json};
 
+use crate::listeners;
 use crate::options::Options;
+use crate::provider::Provider;
 
 /// How many workers more, so that what one takes stands out.
 const WORKERS: u32 = 8;
@@ -25,18 +27,19 @@ pub struct Footprint {
 
 impl Footprint {
     /// Starts Envoy with few and many workers, with the filter and without.
-    pub fn measure(options: &Options) -> Result<Self> {
-        let of_a_worker = |shape: fn(&Options, Listener) -> Listener| -> Result<i64> {
+    pub fn measure(options: &Options, provider: &Provider) -> Result<Self> {
+        let of_a_worker = |shape: &dyn Fn(Listener) -> Listener| -> Result<i64> {
             let resident = |workers| -> Result<i64> {
                 let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-                let config: Value = Gateway::new(nowhere)?.listener("one", |l| shape(options, l)).build();
+                let config: Value = Gateway::new(nowhere)?.listener("one", shape).build();
                 let envoy = Launch::new(config).concurrency(workers).start()?;
                 resident_bytes(envoy.pid())
             };
             Ok((resident(1 + WORKERS)? - resident(1)?) / i64::from(WORKERS))
         };
-        let with = of_a_worker(|options, l| l.module(&options.module).policy(&json!({})))?;
-        let without = of_a_worker(|_, l| l.without_filter().without_belt())?;
+        let guarded = |l: Listener| listeners::guarded(l.module(&options.module), provider.jwks()).policy(&json!({}));
+        let with = of_a_worker(&guarded)?;
+        let without = of_a_worker(&|l| l.without_filter().without_belt())?;
         Ok(Self { module: fs::metadata(&options.module)?.len(), worker: with - without })
     }
 }

@@ -33,6 +33,8 @@ pub const MEMBERS: &str = "members";
 pub const PROCESSES: &str = "processes";
 /// Envoy's own filters, which keep verified tokens.
 pub const NATIVE: &str = "native";
+/// The same, for so many tokens that they do not keep them all.
+pub const NATIVE_MEMBERS: &str = "native, members";
 /// Envoy's own filters, which check every token.
 pub const FORGETFUL: &str = "forgetful";
 /// The same with tokens that are signed ES256.
@@ -88,6 +90,7 @@ pub fn bootstrap(options: &Options, providers: &Providers) -> Result<Value> {
         .listener(MEMBERS, ours(MEMBERS, MEMBERS, rs256, &grants::members_policy()))
         .listener(PROCESSES, ours(PROCESSES, PORTCULLIS, rs256, &grants::processes_policy()))
         .listener(NATIVE, envoys(NATIVE, rs256, Cache::On, FEW))
+        .listener(NATIVE_MEMBERS, envoys(NATIVE_MEMBERS, rs256, Cache::On, FEW))
         .listener(FORGETFUL, envoys(FORGETFUL, rs256, Cache::Off, FEW))
         .listener(FORGETFUL_ES256, envoys(FORGETFUL_ES256, es256, Cache::Off, FEW));
     for count in MANY {
@@ -115,12 +118,13 @@ pub fn bootstrap(options: &Options, providers: &Providers) -> Result<Value> {
 }
 
 /// Goes by the tokens of that key set.
-fn guarded(listener: Listener, jwks: Value) -> Listener {
+pub fn guarded(listener: Listener, jwks: Value) -> Listener {
     listener.edit_plugin(|plugin| {
         let issuer = &mut plugin["issuers"][0];
         issuer["issuer"] = ISSUER.into();
         issuer["audiences"] = json!([AUDIENCE]);
         issuer["jwks"] = json!({"inline": jwks});
+        issuer["algorithms"] = json!([jwks["keys"][0]["alg"]]);
     })
 }
 

@@ -79,7 +79,7 @@ fn run(options: &Options) -> Result<()> {
     cases::verify_caches(&envoy, &measured)?;
     drop(envoy);
 
-    let footprint = Footprint::measure(options)?;
+    let footprint = Footprint::measure(options, &providers.rs256)?;
     let report = Report::new(machine, footprint, options, &measured);
     report.print();
     if let Some(file) = &options.svg {
