@@ -42,6 +42,7 @@ help:
 	@echo 'make check   formatting, lints, dependencies (needs cargo-deny)'
 	@echo 'make audit   known vulnerabilities in dependencies (needs cargo-deny and the network)'
 	@echo 'make bench   cost per request beside Envoy'"'"'s own filters'
+	@echo 'make instructions  what the engine takes for a request, held against its budget (needs valgrind; WRITE=1 makes it the budget)'
 	@echo 'make fuzz    every fuzz target for 15 seconds (TARGET=name SECONDS=n for one; needs cargo-fuzz)'
 	@echo 'make wasm    the module: $(MODULE)'
 	@echo 'make cli     the command: $(OUT)/release/portcullis'
@@ -88,6 +89,11 @@ test-reference:
 
 rules-off:
 	python3 tests/rules-off/run.py
+
+.PHONY: instructions
+instructions:
+	@command -v valgrind >/dev/null || { echo 'valgrind is missing (Debian: apt-get install valgrind)' >&2; exit 2; }
+	@cargo run --release --quiet -p portcullis-instructions -- $(if $(WRITE),--write)
 
 engine-suites:
 	cargo run --quiet -p portcullis-workflow-engine -- suites
