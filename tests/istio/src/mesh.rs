@@ -83,7 +83,7 @@ fn mesh_config(discovery: SocketAddr, folder: &Path) -> Value {
 
 /// The running gateway: Istio's agent, and the Envoy that it has started.
 pub struct Gateway {
-    server: Server,
+    _server: Server,
     access_log: PathBuf,
     /// Envoy's administration.
     pub admin: SocketAddr,
@@ -129,12 +129,7 @@ impl Gateway {
         }
         let mut server = Server::start("gateway", &mut agent, folder)?;
         server.wait(admin, "/ready")?;
-        Ok(Self { server, access_log: folder.join(ACCESS_LOG), admin })
-    }
-
-    /// What agent and Envoy have logged.
-    pub fn log(&self) -> String {
-        self.server.log()
+        Ok(Self { _server: server, access_log: folder.join(ACCESS_LOG), admin })
     }
 
     /// The lines of the access log so far.
