@@ -36,7 +36,7 @@ pub fn check(data: &[u8]) {
     match (&outcome, plainly(body)) {
         (Outcome::Read(members), Some(expected)) => {
             for name in WANTED {
-                agree(members.get(name), expected.get(*name));
+                agree(members.get(name), expected.get(&**name));
             }
         }
         (Outcome::Read(_), None) => assert!(is_beyond_others(body), "other readers do not take it for an object"),

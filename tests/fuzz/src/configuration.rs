@@ -113,8 +113,8 @@ fn nobody(plan: &Rc<Plan>) {
         match plan.judge(&request, &mut around) {
             Step::Decided(decision) if decision.is_allow() => {
                 assert_eq!(decision.reason().code(), "anonymous");
-                let id = decision.operation.unwrap().id;
-                assert!(plan.anonymous.contains(&id) && ["getStatus", "getLicense"].contains(&id), "{id}");
+                let id = &decision.operation.as_ref().unwrap().id;
+                assert!(plan.anonymous.contains(id) && ["getStatus", "getLicense"].contains(&&**id), "{id}");
             }
             Step::Decided(_) => (),
             step => panic!("{step:?}"),

@@ -22,7 +22,8 @@ pub fn check(data: &[u8]) {
         .collect();
     let headers: Vec<(&[u8], &[u8])> = headers.iter().map(|(name, value)| (&**name, *value)).collect();
     let request = Request { method: b"GET", path: &path, headers: &headers };
-    let Ok(token) = bounded(4096, data.len(), 40, || find(&*SOURCES, &request)) else { return };
+    let found = bounded(4096, data.len(), 40, || find(&*SOURCES, &request).and_then(|candidate| candidate.token()));
+    let Ok(token) = found else { return };
 
     assert!(!token.is_empty() && token.len() <= MAX_TOKEN);
     assert!(token.bytes().all(|b| b.is_ascii_graphic() && !b",;\"".contains(&b)));
