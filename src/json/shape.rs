@@ -72,6 +72,14 @@ impl de::Error for Misshapen {
     fn custom<T: fmt::Display>(reason: T) -> Self {
         Self { steps: Vec::new(), reason: reason.to_string() }
     }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        // What serde calls a unit value is called null in JSON.
+        if found == Unexpected::Unit {
+            return Self::custom(format_args!("invalid type: null, expected {expected}"));
+        }
+        Self::custom(format_args!("invalid type: {found}, expected {expected}"))
+    }
 }
 
 /// What stands there, in the words of serde's messages.
@@ -206,5 +214,46 @@ impl<'de> MapAccess<'de> for Members {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.members.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only how it is read counts")]
+    struct Outer {
+        list: Vec<Inner>,
+        #[serde(default)]
+        map: BTreeMap<String, (u8, u8)>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only how it is read counts")]
+    struct Inner {
+        number: u64,
+    }
+
+    #[test]
+    fn an_error_says_where_and_what() {
+        for (value, expected) in [
+            (json!(null), "invalid type: null, expected an object"),
+            (json!([[]]), "invalid type: sequence, expected an object"),
+            (json!({}), "missing field `list`"),
+            (json!({"list": {}}), "list: invalid type: map, expected a sequence"),
+            (json!({"list": [{"number": 1}, {"number": null}]}), "list[1].number: invalid type: null, expected u64"),
+            (json!({"list": [{"nunber": 1}]}), "list[0].nunber: unknown field `nunber`, expected `number`"),
+            (json!({"list": [[1]]}), "list[0]: invalid type: sequence, expected an object"),
+            (json!({"list": [], "map": {"a": [1, 256]}}), "map.a[1]: invalid value: integer `256`, expected u8"),
+            (json!({"list": [], "map": {"a": [1, 2, 3]}}), "map.a: invalid length 3, expected fewer items"),
+        ] {
+            assert_eq!(shape::<Outer>(value.clone()).unwrap_err().to_string(), expected, "{value}");
+        }
     }
 }
