@@ -68,7 +68,7 @@ pub struct Surroundings<'a> {
     pub signatures: &'a dyn SignatureCheck,
     /// What is known of the plan's issuers.
     pub memory: &'a mut Memory,
-    /// Where the request has waited for keys: what [`Step::NeedsKeys`] gave it then.
+    /// Where the request has waited for keys: the `fetches` of [`Step::NeedsKeys`] then.
     pub waited: Option<u64>,
 }
 
@@ -77,10 +77,15 @@ pub struct Surroundings<'a> {
 pub enum Step {
     /// It is done.
     Decided(Decision),
-    /// The issuer's keys are missing, or lack the one that the token names: judge the request
-    /// again, with this number as `waited`, when an answer to a fetch has come, and refuse it with
-    /// [`Reason::KeysUnavailable`] when none comes in time.
-    NeedsKeys(u64),
+    /// The issuer's keys are missing, or lack the one that the token names: judge the request again
+    /// when an answer to a fetch has come, and refuse it with [`Reason::KeysUnavailable`] when none
+    /// comes in time.
+    NeedsKeys {
+        /// Which issuer's, by its number in the plan.
+        issuer: usize,
+        /// To be given as `waited` then.
+        fetches: u64,
+    },
     /// The body decides: give it its parts.
     NeedsBody(Pending),
 }
@@ -161,7 +166,7 @@ impl Plan {
         }
         let principal = match authenticate() {
             Ok(principal) => principal,
-            Err(Unverified::NeedsKeys { fetches, .. }) => return Step::NeedsKeys(fetches),
+            Err(Unverified::NeedsKeys { issuer, fetches }) => return Step::NeedsKeys { issuer, fetches },
             Err(Unverified::Refused(refused)) => {
                 return Step::Decided(self.deny(refused.reason, Some(refused.detail), operation, None));
             }

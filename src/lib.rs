@@ -48,6 +48,7 @@
 // Foundations.
 pub mod json;
 pub mod jsonpath;
+pub mod printable;
 pub mod reason;
 pub mod request;
 
@@ -63,6 +64,7 @@ pub mod table;
 // Along the way.
 pub mod config;
 pub mod judge;
+pub mod waiting;
 
 // The command line and its suites, which read files and the clock.
 #[cfg(feature = "cli")]

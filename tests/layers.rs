@@ -4,9 +4,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts in their order.
-const ORDER: [&str; 14] = [
-    "json", "reason", "request", "jsonpath", "authn", "api", "table", "policy", "authz", "decision", "reply", "config",
-    "judge", "suite",
+const ORDER: [&str; 16] = [
+    "printable",
+    "json",
+    "reason",
+    "request",
+    "jsonpath",
+    "authn",
+    "api",
+    "table",
+    "policy",
+    "authz",
+    "decision",
+    "reply",
+    "config",
+    "judge",
+    "waiting",
+    "suite",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

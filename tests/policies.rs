@@ -125,6 +125,94 @@ fn what_cannot_be_compiled_leaves_what_was_there() {
 }
 
 #[test]
+fn names_that_are_none_are_refused_and_never_shown_as_they_are() {
+    let folder = folder("names");
+    let table = folder.join("table").to_str().unwrap().to_owned();
+    let long = "x".repeat(10_000);
+    let grant = |owner: &str, id: &str, kind: &str| {
+        json!({"authorizations": [{"ownerType": kind, "ownerId": owner, "resourceType": "PROCESS_DEFINITION",
+            "resourceId": id, "permissionTypes": ["CREATE_PROCESS_INSTANCE"]}]})
+    };
+    let rule = |id: &str, name: &str, value: &str| json!({"mappingRules": [{"mappingRuleId": id, "claimName": name, "claimValue": value}]});
+    let too_long = "is longer than 4096 bytes";
+    let control = "has a control character (character 1)";
+    for (policy, place, reason) in [
+        (grant(&long, "a", "USER"), "authorizations[0].ownerId", too_long),
+        (grant("a", &long, "USER"), "authorizations[0].resourceId", too_long),
+        (grant("a\u{0}b", "a", "USER"), "authorizations[0].ownerId", control),
+        (grant("a", "a\u{7f}", "USER"), "authorizations[0].resourceId", control),
+        (json!({"roles": [{"roleId": "a\u{1b}[2J"}]}), "roles[0].roleId", control),
+        (json!({"roles": [{"roleId": "a", "users": ["b", "c\n"]}]}), "roles[0].users[1]", control),
+        (json!({"groups": [{"groupId": "a\u{85}"}]}), "groups[0].groupId", control),
+        (json!({"groups": [{"groupId": "a", "roles": [&long]}]}), "groups[0].roles[0]", too_long),
+        (json!({"tenants": [{"tenantId": "a\t"}]}), "tenants[0].tenantId", control),
+        (rule("a\r", "team", "ops"), "mappingRules[0].mappingRuleId", control),
+        (rule("a", "t\u{1}", "ops"), "mappingRules[0].claimName", control),
+        (rule("a", "team", "o\u{1}"), "mappingRules[0].claimValue", control),
+        (rule("a", "team", &long), "mappingRules[0].claimValue", too_long),
+    ] {
+        let file = file(&folder, "policy.json", &policy.to_string());
+        let (status, out, err) = run(&["compile", &file, "-o", &table]);
+        assert_eq!((status, &*out), (Some(2), ""), "{place}");
+        let shown = format!("portcullis: {file}: {place}: {reason}");
+        assert!(err.starts_with(&shown) && err.lines().count() == 1, "{err:?} is not {shown}");
+        // The same in a configuration, which the filter reads.
+        let configuration = json!({"version": 1, "name": "x", "policy": policy, "issuers": [{"issuer": "https://a",
+            "audiences": ["a"], "jwks": {"discovery": {"cluster": "idp"}}}]});
+        let refused = portcullis::config::read(configuration.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("policy.{place}: {reason}")), "{refused}");
+    }
+    // What grants nothing is a warning, and shown so that it does no harm.
+    for (kind, shown) in [("U\n\u{1b}[2J", r"`U\n\u{1b}[2J` is not known"), (&*long, "`xxx")] {
+        let file = file(&folder, "policy.json", &grant("a", "a", kind).to_string());
+        let (status, _, err) = run(&["compile", &file, "-o", &table]);
+        assert_eq!(status, Some(0), "{err}");
+        assert!(err.contains(shown) && err.lines().count() == 1 && err.len() < 2_000, "{err:?}");
+    }
+    let file = file(&folder, "policy.json", r#"{"roles": [], "a\u001b[2J": 1}"#);
+    let (status, _, err) = run(&["compile", &file, "-o", &table]);
+    assert_eq!(status, Some(2));
+    assert!(err.contains(r"unknown field `a\u{1b}[2J`"), "{err:?}");
+}
+
+#[test]
+fn a_policy_of_any_length_is_read_within_bounds() {
+    let folder = folder("long");
+    let table = folder.join("table").to_str().unwrap().to_owned();
+    let long = |name: &str, begin: &str, length: u64| {
+        let path = file(&folder, name, begin);
+        // A file of that length that takes no place on the disk.
+        fs::File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+        path
+    };
+    const MIB: u64 = 1 << 20;
+    for (name, begin, length, reason) in [
+        ("export.json", r#"{"roles": []}"#, 513 * MIB, "is longer than 512 MiB"),
+        ("policy.yaml", "roles: []\n", 200 * MIB, "is longer than 16 MiB; only an export in JSON and a table may be"),
+        ("cluster.json", r#"{"camunda": {"security": {}}}"#, 17 * MIB, "is longer than 16 MiB; only"),
+    ] {
+        let path = long(name, begin, length);
+        for arguments in [
+            vec!["compile", &*path, "-o", &*table],
+            vec!["lint", &*path],
+            vec!["explain", "--policy", &*path, "--user", "a", "GET", "/v2/topology"],
+        ] {
+            let (status, out, err) = run(&arguments);
+            assert_eq!((status, &*out), (Some(2), ""), "{arguments:?}: {err}");
+            assert!(err.contains(&format!("{path}: {reason}")), "{err}");
+        }
+        fs::remove_file(path).unwrap();
+    }
+    // An export may be longer than a tree of values.
+    let blanks = " ".repeat(20 << 20);
+    let export = file(&folder, "blanks.json", &format!(r#"{{"roles": [{{"roleId": "a"{blanks}}}]}}"#));
+    assert_eq!(run(&["compile", &export, "-o", &table]).0, Some(0));
+    // The filter looks at the length alone.
+    let refused = portcullis::config::read(&vec![b' '; 200 << 20]).unwrap_err().to_string();
+    assert_eq!(refused, "the configuration has 209715200 bytes; at most 8388608 are read");
+}
+
+#[test]
 fn lint_finds_what_is_dead_dangerous_and_impossible() {
     let folder = folder("lint");
     let fine = file(&folder, "fine.json", POLICY);

@@ -2,6 +2,7 @@
 
 use super::args::CompileArguments;
 use super::{End, Failure, Progress, policies};
+use crate::config;
 use crate::policy::Collector;
 use crate::suite::{self, SuiteError};
 use crate::table::{OwnerType, Table};
@@ -9,6 +10,9 @@ use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 use std::{fs, process};
+
+/// The longest table that has room in a configuration, in bytes: there it stands in base64.
+const LONGEST_TABLE: usize = config::MAX_BYTES / 4 * 3 - 64 * 1024;
 
 pub fn run(arguments: &CompileArguments, out: &mut impl Write) -> Result<End, Failure> {
     let progress = Progress::start();
@@ -25,6 +29,10 @@ pub fn run(arguments: &CompileArguments, out: &mut impl Write) -> Result<End, Fa
     }
     let table = Table::open(bytes).map_err(|e| SuiteError(e.to_string()))?;
     write_atomically(&arguments.output, table.bytes())?;
+    if table.bytes().len() > LONGEST_TABLE {
+        let bytes = table.bytes().len();
+        eprintln!("portcullis: warning: the table has {bytes} bytes; in a configuration {LONGEST_TABLE} have room");
+    }
     report(&table, arguments.json, out)?;
     Ok(End::Yes)
 }

@@ -18,6 +18,7 @@ pub use scope::Scope;
 pub use source::Configuration;
 
 use crate::json;
+use crate::printable::Printable;
 use std::fmt;
 
 /// The longest configuration, in bytes.
@@ -40,11 +41,23 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.reason) } else { write!(f, "{}: {}", self.path, self.reason) }
+        let reason = Printable(&self.reason);
+        if self.path.is_empty() { reason.fmt(f) } else { write!(f, "{}: {reason}", Printable(&self.path)) }
     }
 }
 
 impl std::error::Error for ConfigError {}
+
+/// Checks the length of a configuration, which may be known before it is copied from the proxy.
+///
+/// # Errors
+/// It is longer than [`MAX_BYTES`].
+pub fn check_length(bytes: usize) -> Result<(), ConfigError> {
+    if bytes > MAX_BYTES {
+        return Err(ConfigError::new("", format!("the configuration has {bytes} bytes; at most {MAX_BYTES} are read")));
+    }
+    Ok(())
+}
 
 /// Reads a plugin configuration and makes its plan. The outcome hangs on the bytes alone: a proxy
 /// whose threads disagreed about a configuration would let requests through unjudged.
@@ -52,10 +65,7 @@ impl std::error::Error for ConfigError {}
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong.
 pub fn read(bytes: &[u8]) -> Result<(Plan, Vec<Warning>), ConfigError> {
-    if bytes.len() > MAX_BYTES {
-        let reason = format!("the configuration has {} bytes; at most {MAX_BYTES} are read", bytes.len());
-        return Err(ConfigError::new("", reason));
-    }
+    check_length(bytes.len())?;
     if bytes.trim_ascii().is_empty() {
         return Err(ConfigError::new("", "the configuration is empty"));
     }

@@ -6,11 +6,12 @@ use super::{PolicyError, Warning};
 use crate::api::catalogue::ResourceType;
 use crate::jsonpath::{JsonPath, PathError};
 use crate::table::columns::MEMBERSHIPS;
-use crate::table::dictionary::LONGEST_NAME;
 use crate::table::header::SPACES;
 use crate::table::{CLAIM_JOINT, Membership, OwnerType, Space};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The longest name, in bytes. With a claim's path and value together it fits in a table.
+const LONGEST: usize = 4_096;
 /// How many warnings are given; a policy may have as many as grants.
 const WARNINGS: usize = 1_000;
 
@@ -72,6 +73,18 @@ fn error(path: impl Into<String>, reason: impl Into<String>) -> PolicyError {
     PolicyError { path: path.into(), reason: reason.into() }
 }
 
+/// Whether a name can be one: what is longer, or has control characters, is no id that the cluster
+/// gives to anything.
+fn check(path: impl FnOnce() -> String, name: &str) -> Result<(), PolicyError> {
+    if name.len() > LONGEST {
+        return Err(error(path(), format!("is longer than {LONGEST} bytes")));
+    }
+    match name.chars().position(char::is_control) {
+        Some(place) => Err(error(path(), format!("has a control character (character {place})"))),
+        None => Ok(()),
+    }
+}
+
 /// The column of grants on a resource type, before those that do not occur are left out.
 fn column(resource: ResourceType, is_property: bool) -> u8 {
     let number = resource.index().saturating_mul(2).saturating_add(is_property.into());
@@ -127,19 +140,22 @@ impl Collector {
         }
     }
 
-    fn name(&mut self, path: impl Fn() -> String, space: Space, name: &[u8]) -> Result<u32, PolicyError> {
-        if name.len() > LONGEST_NAME {
-            return Err(error(path(), format!("is longer than {LONGEST_NAME} bytes")));
-        }
-        Ok(self.names.get_mut(space.index()).map_or(0, |names| names.number(name)))
+    fn name(&mut self, path: impl Fn() -> String, space: Space, name: &str) -> Result<u32, PolicyError> {
+        check(path, name)?;
+        Ok(self.number(space, name.as_bytes()))
+    }
+
+    fn number(&mut self, space: Space, name: &[u8]) -> u32 {
+        self.names.get_mut(space.index()).map_or(0, |names| names.number(name))
     }
 
     /// The number of a role, group, mapping rule or tenant, which a document may have once.
     fn define(&mut self, path: &str, space: Space, id: &str) -> Result<u32, PolicyError> {
+        let number = self.name(|| path.to_owned(), space, id)?;
         if !self.seen.insert((space.index(), id.to_owned())) {
             return Err(error(path, format!("`{id}` stands twice")));
         }
-        self.name(|| path.to_owned(), space, id.as_bytes())
+        Ok(number)
     }
 
     /// Takes a mapping rule.
@@ -160,9 +176,10 @@ impl Collector {
                 return Err(error(path("claimName"), format!("`{}`: {reason}", rule.claim_name)));
             }
         }
-        self.name(|| path("claimName"), Space::ClaimPath, rule.claim_name.as_bytes())?;
+        self.name(|| path("claimName"), Space::ClaimPath, &rule.claim_name)?;
+        check(|| path("claimValue"), &rule.claim_value)?;
         let claim = [rule.claim_name.as_bytes(), &[CLAIM_JOINT], rule.claim_value.as_bytes()].concat();
-        let claim = self.name(|| path("claimValue"), Space::Claim, &claim)?;
+        let claim = self.number(Space::Claim, &claim);
         self.member(Space::Claim, claim, Membership::Rules, owner);
         Ok(())
     }
@@ -188,7 +205,7 @@ impl Collector {
         for (field, kind, ids) in lists {
             for (place, id) in ids.iter().enumerate() {
                 let path = || format!("{path}.{field}[{place}]");
-                let owner = self.name(path, kind.space(), id.as_bytes())?;
+                let owner = self.name(path, kind.space(), id)?;
                 self.mention(*kind, owner, path, || format!("there is no mapping rule `{id}`"));
                 self.member(kind.space(), owner, membership, number);
             }
@@ -228,7 +245,7 @@ impl Collector {
         self.members(&path, Membership::Groups, owner, &lists)?;
         // The API lists under a group the roles it is a member of.
         for (place, role) in group.roles.iter().enumerate() {
-            let role = self.name(|| format!("{path}.roles[{place}]"), Space::Role, role.as_bytes())?;
+            let role = self.name(|| format!("{path}.roles[{place}]"), Space::Role, role)?;
             self.member(Space::Group, owner, Membership::Roles, role);
         }
         Ok(())
@@ -292,10 +309,8 @@ impl Collector {
             self.warn(path(field), "is empty; it grants nothing");
             return Ok(());
         }
-        if id.len() > LONGEST_NAME {
-            return Err(error(path("resourceId"), format!("is longer than {LONGEST_NAME} bytes")));
-        }
-        let owner = self.name(|| path("ownerId"), kind.space(), grant.owner_id.as_bytes())?;
+        check(|| path(if is_property { "resourcePropertyName" } else { "resourceId" }), id)?;
+        let owner = self.name(|| path("ownerId"), kind.space(), &grant.owner_id)?;
         let reason = || format!("there is no mapping rule `{}`; it grants nothing", grant.owner_id);
         self.mention(kind, owner, || path("ownerId"), reason);
         let ids = self.ids.entry((resource, is_property)).or_default();

@@ -7,6 +7,7 @@ mod source;
 mod stream;
 mod write;
 
+use crate::printable::Printable;
 pub use collect::Collector;
 pub use decode::decode;
 pub use source::{Authorization, Group, Policy, Role, Rule, Tenant};
@@ -23,7 +24,7 @@ pub struct PolicyError {
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.reason)
+        write!(f, "{}: {}", Printable(&self.path), Printable(&self.reason))
     }
 }
 
@@ -41,9 +42,9 @@ pub struct Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.path.is_empty() {
-            return f.write_str(&self.reason);
+            return Printable(&self.reason).fmt(f);
         }
-        write!(f, "{}: {}", self.path, self.reason)
+        write!(f, "{}: {}", Printable(&self.path), Printable(&self.reason))
     }
 }
 

@@ -10,9 +10,9 @@ mod read;
 mod run;
 
 pub use case::{BodySource, Caller, Case, CaseRequest};
-#[cfg(feature = "cli")]
-pub(crate) use read::instant;
 pub use read::{PLACEHOLDER_JWK, SuiteError, configuration, configuration_of, document, read, read_with};
+#[cfg(feature = "cli")]
+pub(crate) use read::{document_of, instant};
 pub use run::{Verdict, decide, includes, run};
 
 use crate::authn::UnixSeconds;

@@ -42,11 +42,15 @@ fn document_with<E: fmt::Display>(
     path: &Path,
     load: &mut impl FnMut(&Path) -> Result<Vec<u8>, E>,
 ) -> Result<Value, SuiteError> {
-    let bytes = load(path).map_err(|e| error(path.display(), e))?;
+    document_of(path, &load(path).map_err(|e| error(path.display(), e))?)
+}
+
+/// What stands in the file of that path, as [`document`] reads it.
+pub(crate) fn document_of(path: &Path, bytes: &[u8]) -> Result<Value, SuiteError> {
     if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
-        return json::parse(&bytes).map_err(|e| error(path.display(), e));
+        return json::parse(bytes).map_err(|e| error(path.display(), e));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| error(path.display(), "not UTF-8"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| error(path.display(), "not UTF-8"))?;
     serde_saphyr::from_str::<Strict>(text).map(|strict| strict.0).map_err(|e| error(path.display(), e))
 }
 

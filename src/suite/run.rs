@@ -88,7 +88,7 @@ pub fn decide(plan: &Rc<Plan>, caller: &Caller, request: &CaseRequest, now: Unix
     match step {
         Step::Decided(decision) => decision,
         // Here nothing can be fetched.
-        Step::NeedsKeys(_) => plan.without_keys(&head),
+        Step::NeedsKeys { .. } => plan.without_keys(&head),
         Step::NeedsBody(pending) => match pending.push(request.body.as_deref().unwrap_or(&[]), true) {
             BodyStep::Decided(decision) => decision,
             BodyStep::More(pending) => pending.refuse(Reason::BodyUnreadable),

@@ -7,12 +7,13 @@
 
 use crate::counts::Counts;
 use crate::host::{self, HostError, Level};
-use crate::vm::{self, Share, SharedMemory, Wait};
+use crate::vm::{self, Share, SharedMemory};
 use portcullis::authn::keys::remote::{Fetch, MAX_ANSWER, Received};
-use portcullis::config::{self, Plan};
+use portcullis::config::{self, ConfigError, Plan};
 use portcullis::decision::Decision;
 use portcullis::decision::log::Sampler;
 use portcullis::reason::Reason;
+use portcullis::waiting::{KeysOf, Wait};
 use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, RootContext};
 use std::cell::Cell;
@@ -142,6 +143,12 @@ fn chance() -> u32 {
     host::nanoseconds().map_or(0, |n| u32::try_from(n.checked_rem(1_000_003).unwrap_or(0)).unwrap_or(0))
 }
 
+/// Says why a configuration cannot be used: the proxy keeps the one before.
+fn refuse(error: &ConfigError) -> bool {
+    host::log(Level::Error, &format!("configuration refused: {error}"));
+    false
+}
+
 fn report(armed: &Armed, cluster: &str, received: &Received, status: Option<u16>) {
     match received {
         Received::Metadata => {}
@@ -188,8 +195,9 @@ impl Context for Root {
         report(&armed, cluster, &received, answer.map(|(status, _)| status));
         self.fetch(now);
         if matches!(received, Received::Keys { .. }) {
-            for (context, parked) in vm::unpark_all(|p| p.wait == Wait::Keys) {
-                if let (Some(core), Ok(())) = (parked.core.upgrade(), host::set_effective_context(context)) {
+            let keys = KeysOf { issuers: armed.plan.issuers_digest, issuer };
+            for (context, parked) in vm::unpark_all(|p| p.wait == Wait::Keys(keys)) {
+                if let (Some(core), Ok(())) = (parked.request.upgrade(), host::set_effective_context(context)) {
                     core.borrow_mut().keys_came(context, parked);
                 }
             }
@@ -199,7 +207,11 @@ impl Context for Root {
 }
 
 impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
+    fn on_configure(&mut self, size: usize) -> bool {
+        // What is too long is not even copied.
+        if let Err(error) = config::check_length(size) {
+            return refuse(&error);
+        }
         let Ok(bytes) = host::plugin_configuration() else {
             host::log(Level::Error, "the configuration cannot be read from the proxy: everything is denied");
             vm::set_denies_everything("unknown", true);
@@ -216,10 +228,7 @@ impl RootContext for Root {
                 }
                 true
             }
-            Err(error) => {
-                host::log(Level::Error, &format!("configuration refused: {error}"));
-                false
-            }
+            Err(error) => refuse(&error),
         }
     }
 
@@ -234,10 +243,10 @@ impl RootContext for Root {
         }
         self.fetch(now);
         for (context, parked) in vm::unpark_all(|p| now >= p.until) {
-            if let (Some(core), Ok(())) = (parked.core.upgrade(), host::set_effective_context(context)) {
+            if let (Some(core), Ok(())) = (parked.request.upgrade(), host::set_effective_context(context)) {
                 match parked.wait {
                     Wait::Body => core.borrow_mut().give_up(Reason::BodyWithheld),
-                    Wait::Keys => core.borrow_mut().give_up(Reason::KeysUnavailable),
+                    Wait::Keys(_) => core.borrow_mut().give_up(Reason::KeysUnavailable),
                     Wait::Turn => core.borrow_mut().go_on(),
                 }
             }

@@ -7,7 +7,7 @@ use crate::host::{self, HostError, Level};
 use crate::pairs::Pairs;
 use crate::root::Armed;
 use crate::signature::Native;
-use crate::vm::{self, Parked, Wait};
+use crate::vm::{self, Parked};
 use portcullis::authz::Principal;
 use portcullis::config::Gate;
 use portcullis::decision::Decision;
@@ -16,6 +16,7 @@ use portcullis::reason::Reason;
 use portcullis::reply;
 use portcullis::reply::forward::{self, Forward};
 use portcullis::request::Request;
+use portcullis::waiting::{KeysOf, Wait};
 use proxy_wasm::types::Action;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -47,7 +48,9 @@ enum State {
 /// A request that cannot be judged before keys have come.
 #[derive(Clone, Copy, Debug)]
 struct Unjudged {
-    /// What [`Step::NeedsKeys`] gave.
+    /// Whose keys it needs.
+    keys: KeysOf,
+    /// The `fetches` of [`Step::NeedsKeys`].
     waited: u64,
     /// Bytes of its body that the proxy has buffered meanwhile.
     buffered: usize,
@@ -132,8 +135,8 @@ impl Core {
         let Some((wait, patience)) = self.may_be_given_up() else { return action };
         let until = host::now().map(|now| now.saturating_add(patience));
         match until {
-            Ok(until) if vm::park(context, Parked { core, wait, until }) => action,
-            _ if wait == Wait::Keys => self.refuse(Reason::KeysUnavailable),
+            Ok(until) if vm::park(context, Parked { request: core, wait, until }) => action,
+            _ if matches!(wait, Wait::Keys(_)) => self.refuse(Reason::KeysUnavailable),
             _ => self.refuse(Reason::EdgeUnavailable),
         }
     }
@@ -141,7 +144,7 @@ impl Core {
     /// What a request waits for that may never come, and for how many seconds it may.
     fn may_be_given_up(&self) -> Option<(Wait, i64)> {
         match &self.state {
-            State::NeedsKeys(_) => Some((Wait::Keys, KEYS_PATIENCE)),
+            State::NeedsKeys(Unjudged { keys, .. }) => Some((Wait::Keys(*keys), KEYS_PATIENCE)),
             State::Waiting(waiting) if waiting.gate == Gate::Hold && waiting.fed == 0 && !self.bodies_come() => {
                 Some((Wait::Body, BODY_PATIENCE))
             }
@@ -176,9 +179,10 @@ impl Core {
         }
         match step {
             Step::Decided(decision) => self.settle(&decision),
-            Step::NeedsKeys(waited) => {
-                self.wait_for(Wait::Keys);
-                self.state = State::NeedsKeys(Unjudged { waited, buffered: 0, end });
+            Step::NeedsKeys { issuer, fetches: waited } => {
+                let keys = KeysOf { issuers: armed.plan.issuers_digest, issuer };
+                self.wait_for(Wait::Keys(keys));
+                self.state = State::NeedsKeys(Unjudged { keys, waited, buffered: 0, end });
                 Ok(Action::Pause)
             }
             // Over HTTP/2 the end can come after the headers of a request without a body; for a
@@ -229,10 +233,10 @@ impl Core {
 
     /// Judges a parked request again, now that keys have come. It must be the effective context.
     pub fn keys_came(&mut self, context: u32, parked: Parked) {
-        let State::NeedsKeys(Unjudged { waited, buffered, end }) = self.state else { return };
+        let State::NeedsKeys(Unjudged { waited, buffered, end, .. }) = self.state else { return };
         let mut action = self.guarded(|core, armed| core.judge(armed, end && buffered == 0, Some(waited)));
         match std::mem::replace(&mut self.state, State::Refused) {
-            // The keys were another issuer's.
+            // That fetch had begun before the request came.
             State::NeedsKeys(again) => {
                 self.state = State::NeedsKeys(Unjudged { buffered, end, ..again });
                 if !vm::park(context, parked) {
@@ -248,7 +252,7 @@ impl Core {
             state => self.state = state,
         }
         if action == Action::Pause {
-            self.park(context, parked.core, action);
+            self.park(context, parked.request, action);
         } else {
             self.resumed = buffered == 0;
             self.go_on();
@@ -289,7 +293,7 @@ impl Core {
         // more: so it goes on in a call of its own.
         match action {
             Action::Continue if held && self.resumed => {
-                if vm::park(context, Parked { core, wait: Wait::Turn, until: 0 }) {
+                if vm::park(context, Parked { request: core, wait: Wait::Turn, until: 0 }) {
                     Action::Pause
                 } else {
                     self.refuse(Reason::EdgeUnavailable)

@@ -6,6 +6,7 @@ use crate::root::Armed;
 use crate::stream::Core;
 use portcullis::config::Plan;
 use portcullis::judge::Memory;
+use portcullis::waiting::{Waiting, WaitingRoom};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -14,17 +15,15 @@ use std::rc::{Rc, Weak};
 /// drained, and a VM has 1 GiB; past this a new plan is not built, and everything is denied.
 const BUDGET: usize = 64 * 1024 * 1024;
 
-/// How many requests may be parked at once.
-const MAX_PARKED: usize = 1_024;
-/// How many of them may wait for keys: tokens with made-up key ids must leave room for bodies.
-const MAX_WAITING_FOR_KEYS: usize = 768;
+/// A request that waits for something that may never come.
+pub type Parked = Waiting<Weak<RefCell<Core>>>;
 
 /// What is known of one `issuers` section.
 pub type SharedMemory = Rc<RefCell<Memory>>;
 
 thread_local! {
     static MEMORIES: RefCell<BTreeMap<[u8; 32], Weak<RefCell<Memory>>>> = const { RefCell::new(BTreeMap::new()) };
-    static PARKED: RefCell<BTreeMap<u32, Parked>> = const { RefCell::new(BTreeMap::new()) };
+    static PARKED: RefCell<WaitingRoom<Weak<RefCell<Core>>>> = const { RefCell::new(WaitingRoom::new()) };
     static METRICS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
     static ROOTS: RefCell<BTreeMap<u32, Option<Rc<Armed>>>> = const { RefCell::new(BTreeMap::new()) };
     static SIGNATURES: [Cell<u64>; 2] = const { [Cell::new(0), Cell::new(0)] };
@@ -77,54 +76,19 @@ pub fn forget_root(root: u32) {
     ROOTS.with(|all| all.borrow_mut().remove(&root));
 }
 
-/// A request that waits for something that may never come.
-#[derive(Debug)]
-pub struct Parked {
-    /// The request.
-    pub core: Weak<RefCell<Core>>,
-    /// What it waits for.
-    pub wait: Wait,
-    /// Until when, in seconds since 1970.
-    pub until: i64,
-}
-
-/// What a parked request waits for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wait {
-    /// The first part of its body.
-    Body,
-    /// Its issuer's keys.
-    Keys,
-    /// The end of the proxy's call that it is in.
-    Turn,
-}
-
 /// Parks a request, by its context; `false` where too many are parked.
 pub fn park(context: u32, parked: Parked) -> bool {
-    PARKED.with(|all| {
-        let mut all = all.borrow_mut();
-        let for_keys = |parked: &Parked| parked.wait == Wait::Keys;
-        let room = all.len() < MAX_PARKED
-            && !(for_keys(&parked) && all.values().filter(|p| for_keys(p)).count() >= MAX_WAITING_FOR_KEYS);
-        if room {
-            all.insert(context, parked);
-        }
-        room
-    })
+    PARKED.with(|all| all.borrow_mut().enter(context, parked))
 }
 
 /// Takes a request off the list.
-pub fn unpark(context: u32) -> Option<Parked> {
-    PARKED.with(|all| all.borrow_mut().remove(&context))
+pub fn unpark(context: u32) {
+    PARKED.with(|all| all.borrow_mut().leave(context));
 }
 
 /// Takes all requests off the list that `which` names.
 pub fn unpark_all(which: impl Fn(&Parked) -> bool) -> Vec<(u32, Parked)> {
-    PARKED.with(|all| {
-        let mut all = all.borrow_mut();
-        let contexts: Vec<u32> = all.iter().filter(|(_, p)| which(p)).map(|(context, _)| *context).collect();
-        contexts.into_iter().filter_map(|context| Some((context, all.remove(&context)?))).collect()
-    })
+    PARKED.with(|all| all.borrow_mut().take(which))
 }
 
 /// A share of the budget, given back when it is dropped.

@@ -432,6 +432,32 @@ mod tests {
         }
     }
 
+    /// Good, bad, good, bad, and somebody who makes up key ids all the time.
+    #[test]
+    fn a_provider_that_comes_and_goes_keeps_its_last_keys_and_gets_no_storm() {
+        for flood in [false, true] {
+            let mut store = plain();
+            let mut fetches = 0;
+            for now in 0..7_200 {
+                if flood {
+                    store.ask(0, now);
+                }
+                for fetch in store.due(now) {
+                    let good = Some((200, KEYS.as_bytes()));
+                    let bad = [None, Some((503, &b""[..])), Some((200, b"<html></html>"))][fetches / 2 % 3];
+                    let answer = if fetches % 2 == 0 { good } else { bad };
+                    assert_eq!(store.due(now), [], "one at a time");
+                    let received = store.receive(fetch.issuer, answer, now, 0);
+                    assert_eq!(matches!(received, Received::Keys { .. }), answer == good);
+                    fetches += 1;
+                }
+                assert!(is_good(&store, now), "{now}");
+            }
+            // A good fetch each refresh time, or each cool-down, and one that fails before it.
+            assert_eq!(fetches, if flood { 7_200 / 11 * 2 + 1 } else { 7_200 / 301 * 2 + 1 });
+        }
+    }
+
     #[test]
     fn an_unknown_key_brings_one_early_fetch_and_no_flood() {
         let mut store = plain();

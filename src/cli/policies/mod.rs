@@ -5,21 +5,59 @@ pub mod camunda;
 use crate::config::{self, Plan};
 use crate::json;
 use crate::policy::{self, Collector, Policy, Warning};
+use crate::printable::Printable;
 use crate::suite::{self, SuiteError};
 use crate::table::Table;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
+/// The longest file, in bytes. An export or a table of that size is never held as more than it is,
+/// and what it says.
+const LONGEST: u64 = 512 * MIB;
+/// The longest that is held as a tree of values, which takes many times its bytes: YAML, and a
+/// cluster's own configuration.
+const LONGEST_TREE: u64 = 16 * MIB;
+const MIB: u64 = 1024 * 1024;
+
 fn fail(path: &Path, reason: impl std::fmt::Display) -> SuiteError {
-    SuiteError(format!("{}: {reason}", path.display()))
+    SuiteError(format!("{}: {}", path.display(), Printable(&reason.to_string())))
+}
+
+/// Reads a file, but never more of it than the limit.
+fn read(path: &Path) -> Result<Vec<u8>, SuiteError> {
+    let file = fs::File::open(path).map_err(|e| fail(path, e))?;
+    bounded(path, file.metadata().map_err(|e| fail(path, e))?.len(), LONGEST, "")?;
+    let mut bytes = Vec::new();
+    // A pipe has no length.
+    let length = file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|e| fail(path, e))?;
+    bounded(path, length as u64, LONGEST, "")?;
+    Ok(bytes)
+}
+
+fn bounded(path: &Path, length: u64, longest: u64, what: &str) -> Result<(), SuiteError> {
+    if length > longest {
+        return Err(fail(path, format_args!("is longer than {} MiB{what}", longest / MIB)));
+    }
+    Ok(())
+}
+
+/// What stands in a file, as a tree of values.
+pub fn document(path: &Path) -> Result<Value, SuiteError> {
+    tree(path, &read(path)?)
+}
+
+fn tree(path: &Path, bytes: &[u8]) -> Result<Value, SuiteError> {
+    bounded(path, bytes.len() as u64, LONGEST_TREE, "; only an export in JSON and a table may be")?;
+    suite::document_of(path, bytes)
 }
 
 /// Takes the policy in a file.
 pub fn collect(path: &Path, collector: &mut Collector) -> Result<(), SuiteError> {
-    let bytes = fs::read(path).map_err(|e| fail(path, e))?;
+    let bytes = read(path)?;
     if Table::is_one(&bytes) {
         let table = Table::open(bytes).map_err(|e| fail(path, e))?;
         return collector.policy(&policy::decode(&table)).map_err(|e| fail(path, e));
@@ -28,7 +66,7 @@ pub fn collect(path: &Path, collector: &mut Collector) -> Result<(), SuiteError>
     if is_export(&bytes) {
         return collector.json(&bytes).map_err(|e| fail(path, e));
     }
-    let document = suite::document(path)?;
+    let document = tree(path, &bytes)?;
     let policy: Policy = match camunda::initialization(&document) {
         Some(found) => {
             let (policy, notices) = found.map_err(|e| fail(path, e))?;
@@ -52,7 +90,7 @@ fn is_export(bytes: &[u8]) -> bool {
 
 /// Opens a table in a file.
 pub fn open(path: &Path) -> Result<Table, SuiteError> {
-    Table::open(fs::read(path).map_err(|e| fail(path, e))?).map_err(|e| fail(path, e))
+    Table::open(read(path)?).map_err(|e| fail(path, e))
 }
 
 /// The table of a file, compiled where it is a policy.

@@ -11,7 +11,7 @@ mod gateway;
 mod istio;
 
 use super::args::{RenderArguments, RenderTarget};
-use super::{End, Failure};
+use super::{End, Failure, policies};
 use crate::config::{self, Gate};
 use crate::suite::{SuiteError, document};
 use base64::Engine as _;
@@ -64,7 +64,7 @@ fn parts<'a>(arguments: &'a RenderArguments, gate: &str) -> Result<Parts<'a>, Su
     let members = configuration.as_object_mut().ok_or_else(|| refuse("is not an object"))?;
     if let Some(policy) = &arguments.policy {
         members.remove("table");
-        members.insert("policy".into(), document(policy)?);
+        members.insert("policy".into(), policies::document(policy)?);
     }
     let body = members.entry("body").or_insert_with(|| json!({}));
     if let Some(body) = body.as_object_mut() {

@@ -218,7 +218,7 @@ impl Asked<'_> {
         let request = Request { method, path, headers: &headers };
         let mut pending = match judge(&request) {
             Step::Decided(decision) => return decision,
-            Step::NeedsKeys(_) => panic!("the issuer fetches no keys"),
+            Step::NeedsKeys { .. } => panic!("the issuer fetches no keys"),
             Step::NeedsBody(pending) => pending,
         };
         let body = self.request.body.as_deref().unwrap_or_default();

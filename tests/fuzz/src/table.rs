@@ -134,7 +134,7 @@ fn decide(plan: &Rc<config::Plan>, caller: &Caller, method: &str, path: &str, bo
     let request = Request { method: method.as_bytes(), path: path.as_bytes(), headers: &headers };
     match plan.judge_as(Ok(identity), &request) {
         Step::Decided(decision) => decision,
-        Step::NeedsKeys(_) => panic!("nobody asks for keys"),
+        Step::NeedsKeys { .. } => panic!("nobody asks for keys"),
         Step::NeedsBody(pending) => match pending.push(body.as_bytes(), true) {
             BodyStep::Decided(decision) => decision,
             BodyStep::More(_) => panic!("the body has ended"),
