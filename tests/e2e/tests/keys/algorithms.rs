@@ -5,6 +5,7 @@ use portcullis_e2e::idp::Key;
 use portcullis_e2e::wait;
 use serde_json::{Value, json};
 
+use crate::forged::{Forged, Random, forged};
 use crate::site::{Outcome, Site, Sketch, issuer, outcome};
 
 const NAME: &str = "https://idp.test";
@@ -108,6 +109,15 @@ fn every_algorithm_is_checked_alike_by_the_host_and_by_the_module() {
         match expected {
             Some(expected) => assert_eq!(native, expected, "{what}"),
             None => assert_eq!(native.status, 401, "{what}: {native:?}"),
+        }
+    }
+    let mut random = Random::new();
+    for key in &keys {
+        for Forged { what, token, is_good } in forged(&mut random, key, NAME) {
+            let [native, withheld] = ["native", "withheld"].map(|plugin| site.get(plugin, &token));
+            assert_eq!(native, withheld, "{what}");
+            let served = outcome(200, "no_permission_required");
+            assert_eq!(native, if is_good { served } else { outcome(401, "signature_invalid") }, "{what}");
         }
     }
     site.assert_unharmed();

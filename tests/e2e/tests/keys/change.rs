@@ -1,8 +1,10 @@
 //! Keys that change: a rotation refuses no request, made-up key ids bring few fetches, a removed
 //! key ends its tokens, and so does the age of a set that cannot be fetched again.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_e2e::client::{Exchange, Request};
 use portcullis_e2e::idp::{Answer, Key};
@@ -19,13 +21,14 @@ const COOL_DOWN: Duration = Duration::from_secs(10);
 /// Most of their time these wait for a cool-down or a refresh to pass: they run side by side.
 #[test]
 fn keys_change() {
-    let all: [(&str, fn()); 5] = [
+    let all: [(&str, fn()); 6] = [
         ("a_rotation_refuses_no_request", a_rotation_refuses_no_request),
         (
             "a_fetch_that_began_before_the_request_settles_nothing",
             a_fetch_that_began_before_the_request_settles_nothing,
         ),
         ("made_up_key_ids_bring_few_fetches", made_up_key_ids_bring_few_fetches),
+        ("made_up_key_ids_lock_nobody_out", made_up_key_ids_lock_nobody_out),
         ("a_removed_key_ends_its_tokens", a_removed_key_ends_its_tokens),
         ("keys_that_cannot_be_fetched_again_grow_too_old", keys_that_cannot_be_fetched_again_grow_too_old),
     ];
@@ -146,6 +149,51 @@ fn made_up_key_ids_bring_few_fetches() {
     assert_eq!(provider.fetches("/keys"), VMS + 1, "one early fetch for all of them");
     assert_eq!(site.upstream.requests().len(), 1);
     site.serves("an honest request", "orders", &token(&key, name));
+    site.assert_unharmed();
+}
+
+/// While somebody makes up key ids without end: known keys are served at once, and a new one as soon
+/// as it can have been fetched, also another issuer's.
+fn made_up_key_ids_lock_nobody_out() {
+    let names = ["https://ours.test", "https://theirs.test"];
+    let [known, new] = ["known", "new"].map(Key::new);
+    let targets = ["/ours", "/theirs"];
+    let provider = provider(targets[0], &[&known]);
+    provider.answer(targets[1], Answer::keys(&[&known]));
+    let issuers = [0, 1].map(|number| remote(names[number], targets[number], Value::Null));
+    let site = Sketch::new().cluster("idp", provider.addr()).plugin("orders", &issuers).start();
+    site.await_keys("orders", names.len());
+    targets.iter().for_each(|target| provider.answer(target, Answer::keys(&[&known, &new])));
+
+    let over = AtomicBool::new(false);
+    let flood = || {
+        let (begun, mut number, mut under_way) = (Instant::now(), 0, VecDeque::new());
+        while !over.load(Ordering::Relaxed) && begun.elapsed() < 3 * NEXT_FETCH {
+            let made_up = token(&Key::new(&format!("made-up-{number}")), names[0]);
+            let request = Request::get("/v2/topology").bearer(made_up);
+            under_way.push_back(Exchange::open(site.addr("orders"), &request).expect("a connection"));
+            if under_way.len() > 100 {
+                under_way.pop_front().expect("a connection").close();
+            }
+            number += 1;
+        }
+        number
+    };
+    thread::scope(|scope| {
+        let flood = scope.spawn(flood);
+        for name in names {
+            let answer = wait::until_within(NEXT_FETCH, "the new key", || {
+                let (_, time) = timed(|| site.serves("a known key", "orders", &token(&known, name)));
+                assert!(time < PATIENCE, "{time:?}");
+                let answer = site.get("orders", &token(&new, name));
+                (answer != unavailable()).then_some(answer)
+            });
+            assert_eq!(answer.expect("an answer").status, 200, "{name}");
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(flood.join().expect("no panic") > 100);
+    });
+    assert!(provider.fetches(targets[0]) <= 3 * VMS + 1, "{} fetches", provider.fetches(targets[0]));
     site.assert_unharmed();
 }
 

@@ -5,6 +5,7 @@ mod algorithms;
 mod bad;
 mod bodies;
 mod change;
+mod forged;
 mod site;
 mod start;
 mod survival;
