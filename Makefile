@@ -55,6 +55,7 @@ up: wasm cli envoy
 	@cargo run --quiet -p portcullis-e2e --bin demo -- --up $(if $(POLICY),--policy '$(POLICY)') $(if $(PORT),--port '$(PORT)')
 
 test: wasm cli envoy .node
+	python3 tests/rules-off/run.py --check
 	cargo test -p portcullis --features cli
 	cargo test -p portcullis-reference -p portcullis-workflow-engine
 	cargo test -p portcullis-e2e

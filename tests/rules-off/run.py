@@ -2,10 +2,13 @@
 """Switches off each rule of the engine in turn; something in the tests must then fail.
 
 `rules.toml` lists the rules: which text of which file holds it, and what stands there when it is
-switched off. The tree is copied, and only the copies are changed, one for each of the `--jobs`. For
-each rule the engine is built again and decides the corpus (tests/corpus) until a case fails; where
-none does and the rule names a test (`by`), that test runs. On two idle cores the first build takes
-two minutes, then all rules about twenty.
+switched off. A copy of the tree gets all of them at once: each function that holds rules has its
+body once more for each, and the environment chooses which one runs. So the engine is built once, and
+a rule costs one run of the corpus (tests/corpus), which ends at the first case that fails; where
+none does and the rule names a test (`by`), that test runs. The few rules that stand outside
+functions are built one by one. On two idle cores the whole takes about TIME minutes.
+
+With `--check` nothing is built: only that each text stands there just once.
 
 Exit status: 0 every rule is held, 1 some rule is not, 2 the list is stale (a text is not there, or
 does not build without its rule) or it could not run.
@@ -13,17 +16,18 @@ does not build without its rule) or it could not run.
 
 import argparse
 import fcntl
+import fnmatch
+import json
 import os
-import queue
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+
+import switches
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -37,8 +41,11 @@ TESTS = {
     "unit": [*ENGINE, "--lib"],
     "tokens": [*ENGINE, "--test", "tokens"],
     "signatures": [*ENGINE, "--test", "signatures"],
+    "table": [*ENGINE, "--test", "table"],
+    "policies": [*ENGINE, "--test", "policies"],
     "configurations": ["-p", "portcullis-e2e", "--test", "configurations"],
 }
+CORPUS = "corpus"
 
 
 class Stale(Exception):
@@ -61,187 +68,223 @@ class Rule:
         if self.by and self.by.split()[0] not in TESTS:
             raise Stale(f"{self.id}: by: there is no {self.by.split()[0]}; known: {', '.join(TESTS)}")
 
-    def prepare(self, root):
-        """Reads what the rule is switched off in, so that the tree may change during a long run."""
-        self.changed = self.switched_off(root)
-        self.whole = {file: (root / file).read_bytes() for file in self.changed}
-
-    def switched_off(self, root):
-        """The changed files: path -> text without the rule."""
-        texts = {}
+    def places(self, texts):
+        """The places of its edits in the files: file -> [(begin, end, replacement)]."""
+        places = {}
         for file, find, replace in self.edits:
-            try:
-                original = (root / file).read_text()
-            except OSError as error:
-                raise Stale(f"{self.id}: {error}") from None
-            count = original.count(find)
+            if file not in texts:
+                try:
+                    texts[file] = (ROOT / file).read_text()
+                except OSError as error:
+                    raise Stale(f"{self.id}: {error}") from None
+            count = texts[file].count(find)
             if count != 1 or find == replace:
                 raise Stale(f"{self.id}: {file}: stands there {count} times, not once: {find.strip()!r}")
-            text = texts.get(file, original)
-            if text.count(find) != 1:
-                raise Stale(f"{self.id}: {file}: two of its texts overlap: {find.strip()!r}")
-            texts[file] = text.replace(find, replace)
-        return texts
+            begin = texts[file].index(find)
+            places.setdefault(file, []).append((begin, begin + len(find), replace))
+        for file, edits in places.items():
+            edits.sort()
+            if any(before[1] > after[0] for before, after in zip(edits, edits[1:])):
+                raise Stale(f"{self.id}: {file}: two of its texts overlap")
+        return places
+
+
+def read_list(only):
+    """The rules that are asked for, and the files that they stand in."""
+    rules = [Rule(table) for table in tomllib.loads(LIST.read_text())["rules"]]
+    ids = [rule.id for rule in rules]
+    twice = {i for i in ids if ids.count(i) > 1}
+    if twice:
+        raise Stale(f"{LIST.name}: stands twice: {', '.join(sorted(twice))}")
+    unknown = [pattern for pattern in only if not fnmatch.filter(ids, pattern)]
+    if unknown:
+        raise Stale(f"{LIST.name} has no {', '.join(unknown)}")
+    rules = [rule for rule in rules if not only or any(fnmatch.fnmatch(rule.id, pattern) for pattern in only)]
+    texts, stale = {}, []
+    for rule in rules:
+        try:
+            rule.at = rule.places(texts)
+        except Stale as error:
+            stale.append(str(error))
+    if stale:
+        raise Stale("\n".join(stale))
+    return rules, texts
 
 
 class Tree:
-    """A copy of the repository that can be changed, with its own target folder."""
+    """A copy of the repository that can be changed. It shares the target folder, and in it what other
+    crates were built to."""
 
     def __init__(self, work):
-        self.root, self.target = work / "tree", work / "target"
+        self.root = work / "tree"
         self.env = os.environ | {
-            "CARGO_TARGET_DIR": str(self.target),
+            "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")),
             "CARGO_INCREMENTAL": "1",
             "CARGO_PROFILE_DEV_DEBUG": "0",
             "CARGO_TERM_COLOR": "never",
         }
+        self.programs = {}
 
-    def copy(self):
-        """Brings the copy to what the repository is now. Only what differs is written, so that
-        cargo builds no more than it must."""
+    def copy(self, changed):
+        """Brings the copy to what the repository is now, but for what is changed. Only what differs
+        is written, so that cargo builds no more than it must."""
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
             cwd=ROOT, capture_output=True, check=True,
         ).stdout.decode().split("\0")
         wanted = {name for name in listed if name and (ROOT / name).is_file()}
         for name in wanted:
-            write(self.root / name, (ROOT / name).read_bytes())
+            content = changed.get(name)
+            self.write(name, (ROOT / name).read_bytes() if content is None else content.encode())
         for folder, _, names in os.walk(self.root):
             for path in (Path(folder) / name for name in names):
                 if str(path.relative_to(self.root)) not in wanted:
                     path.unlink()
 
-    def run(self, arguments):
+    def write(self, name, content):
+        path = self.root / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def build(self, tests):
+        """Builds the corpus and these tests. The errors, where it does not build."""
+        for name in [CORPUS, *tests]:
+            what = ["build", "-p", "portcullis-corpus"] if name == CORPUS else ["test", *TESTS[name], "--no-run"]
+            done = subprocess.run(
+                ["cargo", *what, "--message-format", "json-diagnostic-short"],
+                cwd=self.root, env=self.env, capture_output=True, text=True,
+            )
+            messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+            if done.returncode != 0:
+                errors = [m["message"] for m in messages if m.get("message", {}).get("level") == "error"]
+                if not errors:
+                    raise Stale(f"it does not build: {done.stderr.strip()[-300:]}")
+                return errors
+            found = [m["executable"] for m in messages if m.get("executable") and m["target"]["kind"] != ["custom-build"]]
+            wanted = "portcullis-corpus" if name == CORPUS else {"unit": "portcullis"}.get(name, name)
+            named = [path for path in found if re.fullmatch(rf"{wanted}(-[0-9a-f]+)?", Path(path).name)]
+            if len(named) != 1:
+                raise Stale(f"cargo names no program of {name}: {found}")
+            self.programs[name] = named[0]
+        return []
+
+    def run(self, name, arguments, number):
+        env = self.env | ({} if number is None else {switches.VARIABLE: str(number)})
+        folder = self.root / "tests/e2e" if name == "configurations" else self.root
         try:
             return subprocess.run(
-                arguments, cwd=self.root, env=self.env, capture_output=True, text=True, errors="replace",
-                timeout=LIMIT if arguments[0] != "cargo" or "--no-run" not in arguments and arguments[1] == "test" else None,
+                [self.programs[name], *arguments],
+                cwd=folder, env=env, capture_output=True, text=True, errors="replace", timeout=LIMIT,
             )
         except subprocess.TimeoutExpired:
-            raise Stale(f"`{' '.join(arguments[:3])} …` did not end within {LIMIT} s") from None
+            raise Stale(f"{name} did not end within {LIMIT} s") from None
 
-    def build(self, arguments):
-        done = self.run(["cargo", *arguments])
-        if done.returncode != 0:
-            errors = re.findall(r"^error.*(?:\n\s*-->.*)?", done.stderr, re.MULTILINE)
-            raise Stale("it does not build: " + re.sub(r"\s+", " ", (errors or [done.stderr[-300:]])[0]))
+    def corpus(self, number=None):
+        """What fails first, and the last line of what was said."""
+        done = self.run(CORPUS, ["--first"], number)
+        last = (done.stdout.strip() or done.stderr.strip() or "nothing was said").splitlines()[-1]
+        return (None, last) if done.returncode == 0 else (last, last)
 
-    def corpus(self):
-        """Nothing and how many cases there are, or the first that fails."""
-        self.build(["build", "-p", "portcullis-corpus"])
-        done = self.run([str(self.target / "debug/portcullis-corpus"), "--first"])
-        lines = done.stdout.splitlines()
-        if done.returncode not in (0, 1) or not lines:
-            raise Stale(f"the corpus could not run ({done.returncode}): {done.stderr.strip()[-300:]}")
-        return ([], lines[-1]) if done.returncode == 0 else (lines[-1:], None)
-
-    def test(self, by):
-        """How many tests there are, and those that fail."""
+    def test(self, by, number=None):
+        """What fails first, and how many tests there are."""
         name, *filters = by.split()
-        self.build(["test", *TESTS[name], "--no-run"])
-        done = self.run(["cargo", "test", *TESTS[name], "--", *filters])
+        done = self.run(name, filters, number)
         outcomes = re.findall(r"^test (\S+).* \.\.\. .*?(ok|FAILED)$", done.stdout, re.MULTILINE)
         failed = [f"{name}: {test}" for test, outcome in outcomes if outcome == "FAILED"]
-        if (done.returncode != 0) != bool(failed):
-            raise Stale(f"`{by}` could not run: {(done.stdout + done.stderr).strip()[-300:]}")
-        return len(outcomes), failed
+        if done.returncode == 0:
+            return None, len(outcomes)
+        return (failed or [f"{name}: {(done.stderr.strip() or 'it ended').splitlines()[-1]}"])[0], len(outcomes)
+
+    def fails(self, rule, number=None):
+        """What fails without the rule."""
+        failed = self.corpus(number)[0]
+        return self.test(rule.by, number)[0] if failed is None and rule.by else failed
 
 
-def write(path, content):
-    if not path.is_file() or path.read_bytes() != content:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+def tests_of(rules):
+    return sorted({rule.by.split()[0] for rule in rules if rule.by})
 
 
-def read_list(only):
-    rules = [Rule(table) for table in tomllib.loads(LIST.read_text())["rules"]]
-    ids = [rule.id for rule in rules]
-    twice = {i for i in ids if ids.count(i) > 1}
-    if twice:
-        raise Stale(f"{LIST.name}: stands twice: {', '.join(sorted(twice))}")
-    unknown = [i for i in only if i not in ids]
-    if unknown:
-        raise Stale(f"{LIST.name} has no {', '.join(unknown)}")
-    return [rule for rule in rules if not only or rule.id in only]
+def build_switched(tree, rules, texts):
+    """Builds the tree with a switch for each rule: number -> rule, and the rules that can have none."""
+    tests = tests_of(rules)
+    apart = []
+    numbers = {number: rule for number, rule in enumerate(rules)}
+    while True:
+        changed, arms, outside = switches.switched({n: r.at for n, r in numbers.items()}, texts)
+        apart += [numbers.pop(number) for number in outside]
+        if outside:
+            continue
+        changed["src/lib.rs"] = changed.get("src/lib.rs", (ROOT / "src/lib.rs").read_text()) + switches.CHOICE
+        tree.copy(changed)
+        errors = tree.build(tests)
+        if not errors:
+            return numbers, apart
+        spans = [(s["file_name"], s["line_start"]) for e in errors for s in e["spans"] if s["is_primary"]]
+        wrong = {n for file, line in spans for n, first, last in arms.get(file, []) if first <= line <= last}
+        if not wrong:
+            raise Stale(f"it does not build: {errors[0]['message']} ({spans[0] if spans else 'nowhere'})")
+        apart += [numbers.pop(number) for number in wrong]
 
 
 def check_unmodified(tree, rules):
     """With every rule on, everything passes, or nothing could be said of what fails without one."""
     failed, counted = tree.corpus()
     if failed:
-        raise Stale(f"a case fails with every rule on: {failed[0]}")
+        raise Stale(f"a case fails with every rule on: {failed}")
     for by in dict.fromkeys(rule.by for rule in rules if rule.by):
-        tests, failed = tree.test(by)
+        failed, tests = tree.test(by)
         if failed or not tests:
-            raise Stale(f"`{by}` has {tests} tests, of which fail with every rule on: {failed}")
-    return counted
+            raise Stale(f"`{by}` has {tests} tests, and with every rule on fails: {failed}")
+    print(f"{counted} pass with every rule on", flush=True)
 
 
-def try_without(trees, rule):
-    """What fails without the rule."""
-    tree = trees.get()
-    try:
-        for file, text in rule.changed.items():
-            write(tree.root / file, text.encode())
-        failed = tree.corpus()[0]
-        if not failed and rule.by:
-            failed = tree.test(rule.by)[1]
-        return failed
-    finally:
-        for file, text in rule.whole.items():
-            write(tree.root / file, text)
-        trees.put(tree)
+def try_apart(tree, rule, texts):
+    """What fails without a rule that has a build of its own."""
+    changed = {file: switches.replaced(texts[file], places) for file, places in rule.at.items()}
+    tree.copy(changed)
+    errors = tree.build(tests_of([rule]))
+    if errors:
+        raise Stale(f"it does not build: {errors[0]['message']}")
+    return tree.fails(rule)
 
 
-def copies(work, jobs, rules):
-    """A tree for each job, warm: with what all builds share."""
-    trees = [Tree(work / str(number)) for number in range(jobs)]
-    for tree in trees:
-        tree.copy()
-    print(f"{check_unmodified(trees[0], rules)} pass with every rule on", flush=True)
-    for tree in trees[1:]:
-        if not tree.target.is_dir():
-            shutil.copytree(trees[0].target, tree.target, symlinks=True)
-    shared = queue.SimpleQueue()
-    for tree in trees:
-        shared.put(tree)
-    return shared
+def outcomes(rules, texts, work, jobs):
+    """Each rule, and a function that says what fails without it."""
+    tree = Tree(work)
+    numbers, apart = build_switched(tree, rules, texts)
+    check_unmodified(tree, rules)
+    with ThreadPoolExecutor(jobs) as pool:
+        tries = {pool.submit(tree.fails, rule, number): rule for number, rule in numbers.items()}
+        for done in as_completed(tries):
+            yield tries[done], done.result
+    for rule in apart:
+        yield rule, lambda: try_apart(tree, rule, texts)
 
 
-def run(rules, work, jobs):
+def run(rules, texts, work, jobs):
     work.mkdir(parents=True, exist_ok=True)
     lock = open(work / "lock", "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise Stale(f"{work} is in use by another run") from None
-    stale = []
-    for rule in rules:
-        try:
-            rule.prepare(ROOT)
-        except Stale as error:
-            stale.append(str(error))
-    if stale:
-        raise Stale("\n".join(stale))
     started = time.monotonic()
-    trees = copies(work, jobs, rules)
     width = max(len(rule.id) for rule in rules)
     not_held, unclear = [], []
-    with ThreadPoolExecutor(jobs) as pool:
-        tries = {pool.submit(try_without, trees, rule): rule.id for rule in rules}
-        for done in as_completed(tries):
-            rule = tries[done]
-            try:
-                failed = done.result()
-            except Stale as error:
-                unclear.append(rule)
-                print(f"STALE     {rule:{width}}  {error}", flush=True)
-                continue
-            if failed:
-                print(f"held      {rule:{width}}  {failed[0]}", flush=True)
-            else:
-                not_held.append(rule)
-                print(f"NOT HELD  {rule:{width}}  nothing fails without it", flush=True)
+    for rule, result in outcomes(rules, texts, work, jobs):
+        try:
+            failed = result()
+        except Stale as error:
+            unclear.append(rule.id)
+            print(f"STALE     {rule.id:{width}}  {error}", flush=True)
+            continue
+        if failed:
+            print(f"held      {rule.id:{width}}  {failed}", flush=True)
+        else:
+            not_held.append(rule.id)
+            print(f"NOT HELD  {rule.id:{width}}  nothing fails without it", flush=True)
     took = f"{time.monotonic() - started:.0f} s"
     if not not_held and not unclear:
         print(f"{len(rules)} rules, all held ({took})")
@@ -254,23 +297,29 @@ def run(rules, work, jobs):
 
 
 def main():
-    default = os.environ.get("PORTCULLIS_RULES_OFF") or Path(tempfile.gettempdir()) / "portcullis-rules-off"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="ID", action="append", default=[], help="this rule only; may be repeated")
+    parser.add_argument(
+        "--only", metavar="PATTERN", action="append", default=[],
+        help="only the rules whose id fits, such as `path-*`; may be repeated",
+    )
     parser.add_argument("--list", action="store_true", help="print the rules and end")
+    parser.add_argument("--check", action="store_true", help="only check that every entry fits the tree; builds nothing")
     parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count() or 1, help="rules at a time (default: %(default)s)")
     parser.add_argument(
-        "--work", metavar="DIR", type=Path, default=Path(default),
-        help="where the copy and its target folder are kept (PORTCULLIS_RULES_OFF; default: %(default)s)",
+        "--work", metavar="DIR", type=Path, default=ROOT / "target/rules-off",
+        help="where the copy is kept (default: target/rules-off)",
     )
     arguments = parser.parse_args()
     try:
-        rules = read_list(arguments.only)
+        rules, texts = read_list(arguments.only)
         if arguments.list:
             for rule in rules:
                 print(f"{rule.id}: {rule.rule} [{rule.source}]")
             return 0
-        return run(rules, arguments.work.resolve(), max(arguments.jobs, 1))
+        if arguments.check:
+            print(f"{len(rules)} rules can be switched off")
+            return 0
+        return run(rules, texts, arguments.work.resolve(), max(arguments.jobs, 1))
     except (Stale, OSError, subprocess.CalledProcessError, tomllib.TOMLDecodeError) as error:
         print(f"rules-off: {error}", file=sys.stderr)
         return 2
