@@ -30,7 +30,7 @@ help:
 	@echo 'make test-cluster  Camunda 8.6, Keycloak, Envoy, and Camunda'"'"'s own clients through it (JDK 21, Maven, Node.js 20)'
 	@echo 'make test-istio    a real istiod, Kubernetes API, agent and Envoy: forms, traps, changes (PARTS="names"; Go 1.26, half an hour the first time)'
 	@echo 'make test-reference  a million random policies and requests, put to the engine and to the reference evaluator (PAIRS=n SEED=n)'
-	@echo 'make rules-off      each rule of the engine switched off in turn: a case must fail (half an hour on two cores)'
+	@echo 'make rules-off      each rule of the engine switched off in turn: a case or test must fail (about ten minutes on two cores)'
 	@echo 'make engine-suites the suites of what that engine has said, written anew'
 	@echo 'make test-gateway  a real Envoy Gateway with its Envoy, guarded by what render writes (Go, docker-registry; PARTS=names)'
 	@echo 'make test-monitoring   the Prometheus rules and the Grafana dashboard, by promtool and by Grafana'"'"'s own types (Go)'

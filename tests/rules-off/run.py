@@ -6,7 +6,8 @@ switched off. A copy of the tree gets all of them at once: each function that ho
 body once more for each, and the environment chooses which one runs. So the engine is built once, and
 a rule costs one run of the corpus (tests/corpus), which ends at the first case that fails; where
 none does and the rule names a test (`by`), that test runs. The few rules that stand outside
-functions are built one by one. On two idle cores the whole takes about TIME minutes.
+functions are built one by one. On two idle cores the whole takes about ten minutes, most of it
+building.
 
 With `--check` nothing is built: only that each text stands there just once.
 
@@ -121,6 +122,8 @@ class Tree:
             "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")),
             "CARGO_INCREMENTAL": "1",
             "CARGO_PROFILE_DEV_DEBUG": "0",
+            # Many runs of one build.
+            "CARGO_PROFILE_DEV_OPT_LEVEL": "1",
             "CARGO_TERM_COLOR": "never",
         }
         self.programs = {}

@@ -25,9 +25,19 @@ OPAQUE = re.compile(
 FUNCTION = re.compile(r"\b(?P<constant>const\s+)?fn\s+\w+")
 
 
-def functions(text):
-    """The outermost functions whose bodies may be of several kinds, which `impl Trait` as a result
-    forbids: (place of `const` or None, begin and end of the body)."""
+def block(plain, at):
+    """The end of the block that begins there."""
+    depth = 0
+    while True:
+        depth += {"{": 1, "}": -1}.get(plain[at], 0)
+        at += 1
+        if not depth:
+            return at
+
+
+def bodies(text):
+    """What can be given a choice: the bodies of the outermost functions, and where `impl Trait` as a
+    result allows one kind of body alone, of the closures in it: (place of `const` or None, begin, end)."""
     plain = OPAQUE.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
     at = 0
     while found := FUNCTION.search(plain, at):
@@ -37,15 +47,14 @@ def functions(text):
             at += 1
         if plain[at] == ";":
             continue
-        begin = at
-        while True:
-            depth += {"{": 1, "}": -1}.get(plain[at], 0)
-            at += 1
-            if not depth:
-                break
-        if re.search(r"->\s*impl\b", plain[found.end():begin]):
+        begin, at = at, block(plain, at)
+        if not re.search(r"->\s*impl\b", plain[found.end():begin]):
+            yield found.span("constant") if found["constant"] else None, begin, at
             continue
-        yield found.span("constant") if found["constant"] else None, begin, at
+        inner = begin + 1
+        while closure := re.compile(r"\|\s*\{").search(plain, inner, at):
+            inner = block(plain, closure.end() - 1)
+            yield None, closure.end() - 1, inner
 
 
 def replaced(text, places, begin=0, end=None):
@@ -63,11 +72,10 @@ def switched(changes, texts):
     functions."""
     outside, files, arms = set(), {}, {}
     for file in {file for at in changes.values() for file in at}:
-        text, bodies = texts[file], list(functions(texts[file]))
-        inside = {}
+        text, known, inside = texts[file], list(bodies(texts[file])), {}
         for number, at in changes.items():
             for place in at.get(file, []):
-                body = next((b for b in bodies if b[1] < place[0] and place[1] < b[2]), None)
+                body = next((b for b in known if b[1] < place[0] and place[1] < b[2]), None)
                 if body:
                     inside.setdefault(body, {}).setdefault(number, []).append(place)
                 else:

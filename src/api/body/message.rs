@@ -8,8 +8,6 @@ use super::Unreadable;
 use super::members::{MAX_TEXT, Member, Members};
 use crate::api::catalogue::{Field, FieldKind};
 
-/// The longest string or message that parsers take: its length must be a positive `int32`.
-const MAX_LENGTH: u64 = 0x7fff_ffff;
 /// The highest number that a field can have.
 const MAX_NUMBER: u64 = 0x1fff_ffff;
 
@@ -173,9 +171,6 @@ impl Reader {
     }
 
     fn length(&mut self, length: u64, wanted: Wanted) -> Result<(), Unreadable> {
-        if length > MAX_LENGTH {
-            return Err(Unreadable("a field is longer than a field can be"));
-        }
         match wanted {
             Wanted::Leads(number) => {
                 self.take(length)?;

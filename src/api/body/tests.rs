@@ -131,3 +131,10 @@ fn nothing_else_is_kept() {
     let unlimited = Incoming { reader: Reader::Message(Box::new(unlimited)), length: 0, max_bytes: u64::MAX };
     assert!(feed(start(unlimited, &head(u32::MAX)), &many) < 2_000);
 }
+
+#[test]
+fn a_body_that_says_nothing_of_its_type_is_not_read() {
+    let request = Request { method: b"POST", path: b"/", headers: &[] };
+    let refused = |form| Incoming::new(&request, form, 1_000).is_err();
+    assert!(refused(Form::Json(&["id"])) && refused(Form::Message(&[])) && refused(Form::Multipart("t")));
+}

@@ -8,14 +8,11 @@ use portcullis::suite::{self, Suite, SuiteError};
 /// Every file below `tests/suites`, by its absolute path, in order.
 pub const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// The suites: all files but the policies that suites share.
-///
-/// # Errors
-/// One cannot be read.
-pub fn suites() -> Result<Vec<Suite>, SuiteError> {
+/// The suites, each read when its turn comes: all files but the policies that suites share.
+pub fn suites() -> impl Iterator<Item = Result<Suite, SuiteError>> {
     let suites = FILES.iter().map(|(path, _)| Path::new(path));
     let suites = suites.filter(|path| !path.parent().is_some_and(|folder| folder.ends_with("policies")));
-    suites.map(|path| suite::read_with(path, load)).collect()
+    suites.map(|path| suite::read_with(path, load))
 }
 
 fn load(path: &Path) -> Result<Vec<u8>, &'static str> {

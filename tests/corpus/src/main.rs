@@ -11,16 +11,16 @@ fn main() -> ExitCode {
     let first = std::env::args().any(|argument| argument == "--first");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let suites = match portcullis_corpus::suites() {
-        Ok(suites) => suites,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
     let (mut cases, mut failed) = (0_usize, 0_usize);
-    for suite in &suites {
-        for verdict in suite::run(suite, now) {
+    for suite in portcullis_corpus::suites() {
+        let suite = match suite {
+            Ok(suite) => suite,
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::from(2);
+            }
+        };
+        for verdict in suite::run(&suite, now) {
             cases += 1;
             if !verdict.pass {
                 failed += 1;
