@@ -34,8 +34,12 @@ fn read(path: &Path) -> Result<Vec<u8>, SuiteError> {
     let mut bytes = Vec::new();
     // A pipe has no length.
     let length = file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|e| fail(path, e))?;
-    bounded(path, length as u64, LONGEST, "")?;
+    bounded(path, size(length), LONGEST, "")?;
     Ok(bytes)
+}
+
+fn size(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn bounded(path: &Path, length: u64, longest: u64, what: &str) -> Result<(), SuiteError> {
@@ -51,7 +55,7 @@ pub fn document(path: &Path) -> Result<Value, SuiteError> {
 }
 
 fn tree(path: &Path, bytes: &[u8]) -> Result<Value, SuiteError> {
-    bounded(path, bytes.len() as u64, LONGEST_TREE, "; only an export in JSON and a table may be")?;
+    bounded(path, size(bytes.len()), LONGEST_TREE, "; only an export in JSON and a table may be")?;
     suite::document_of(path, bytes)
 }
 
