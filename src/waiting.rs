@@ -16,8 +16,8 @@ const MOST_FOR_AN_ISSUER: usize = 512;
 /// An issuer whose keys are waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeysOf {
-    /// The digest of the `issuers` section that it stands in.
-    pub issuers: [u8; 32],
+    /// A number that the `issuers` section has in which it stands, and no other that is in use.
+    pub issuers: usize,
     /// Its number there.
     pub issuer: usize,
 }
@@ -101,8 +101,8 @@ mod tests {
         (from..from + count).filter(|number| room.enter(*number, Waiting { request: (), wait, until: 0 })).count()
     }
 
-    fn keys(issuers: u8, issuer: usize) -> Wait {
-        Wait::Keys(KeysOf { issuers: [issuers; 32], issuer })
+    fn keys(issuers: usize, issuer: usize) -> Wait {
+        Wait::Keys(KeysOf { issuers, issuer })
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What one configuration has decided, counted here and handed to the proxy with a tick: a call to
 //! it for each request would cost more than the request.
 
-use crate::vm::{self, Wait};
+use crate::vm;
 use portcullis::reason::Reason;
+use portcullis::waiting::Wait;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -51,7 +52,7 @@ impl Counts {
     pub fn waited(&self, wait: Wait, milliseconds: u64) {
         let what = match wait {
             Wait::Body => "body",
-            Wait::Keys => "keys",
+            Wait::Keys(_) => "keys",
             Wait::Turn => return,
         };
         vm::record(&format!("wasm_filter.{}.component.{what}.portcullis_wait_milliseconds", self.plugin), milliseconds);

@@ -43,6 +43,12 @@ pub struct Armed {
 }
 
 impl Armed {
+    /// An issuer, for whoever waits for its keys: plans with the same issuers share what is known of
+    /// them.
+    pub fn keys_of(&self, issuer: usize) -> KeysOf {
+        KeysOf { issuers: Rc::as_ptr(&self.memory).addr(), issuer }
+    }
+
     /// Writes a decision where the configuration wants it.
     pub fn log(&self, decision: &Decision, shadowed: bool) -> Result<(), HostError> {
         let rules = &self.plan.log;
@@ -195,7 +201,7 @@ impl Context for Root {
         report(&armed, cluster, &received, answer.map(|(status, _)| status));
         self.fetch(now);
         if matches!(received, Received::Keys { .. }) {
-            let keys = KeysOf { issuers: armed.plan.issuers_digest, issuer };
+            let keys = armed.keys_of(issuer);
             for (context, parked) in vm::unpark_all(|p| p.wait == Wait::Keys(keys)) {
                 if let (Some(core), Ok(())) = (parked.request.upgrade(), host::set_effective_context(context)) {
                     core.borrow_mut().keys_came(context, parked);

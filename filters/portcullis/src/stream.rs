@@ -180,7 +180,7 @@ impl Core {
         match step {
             Step::Decided(decision) => self.settle(&decision),
             Step::NeedsKeys { issuer, fetches: waited } => {
-                let keys = KeysOf { issuers: armed.plan.issuers_digest, issuer };
+                let keys = armed.keys_of(issuer);
                 self.wait_for(Wait::Keys(keys));
                 self.state = State::NeedsKeys(Unjudged { keys, waited, buffered: 0, end });
                 Ok(Action::Pause)
