@@ -135,6 +135,6 @@ fn nothing_else_is_kept() {
 #[test]
 fn a_body_that_says_nothing_of_its_type_is_not_read() {
     let request = Request { method: b"POST", path: b"/", headers: &[] };
-    let refused = |form| Incoming::new(&request, form, 1_000).is_err();
-    assert!(refused(Form::Json(&["id"])) && refused(Form::Message(&[])) && refused(Form::Multipart("t")));
+    let forms = [Form::Json(vec!["id".into()].into()), Form::Message(FIELDS), Form::Multipart("t".into())];
+    assert!(forms.iter().all(|form| Incoming::new(&request, form, 1_000).is_err()));
 }
