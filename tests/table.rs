@@ -34,7 +34,8 @@ impl Dice {
         let stem = *self.pick(&["ada", "größe", "x", "", "svc-", "a/b", "*", "@example.com", "\u{10ffff}"]);
         let number = self.below(of);
         match self.below(40) {
-            0 => format!("{stem}{}", "long".repeat(number)),
+            // Nearly the longest that a policy may have.
+            0 => format!("{stem}{}", "long".repeat(number.min(1_020))),
             _ => format!("{stem}{number}@example.com"),
         }
     }
