@@ -203,6 +203,6 @@ fn judged(
             BodyStep::Decided(decision) => Some(decision.is_allow()),
             BodyStep::More(_) => None,
         },
-        Step::NeedsKeys(_) => None,
+        Step::NeedsKeys { .. } => None,
     }
 }
