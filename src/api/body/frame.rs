@@ -48,7 +48,7 @@ pub(super) enum Flow {
 /// # Errors
 /// It is something else, or each reader could take it for something else.
 pub(super) fn check_headers(request: &Request<'_>) -> Result<(), Unreadable> {
-    match single(request, b"content-type", "content-type is repeated")? {
+    match single(request, b"content-type", "the content type is not gRPC")? {
         Some(b"application/grpc" | b"application/grpc+proto") => Ok(()),
         _ => Err(Unreadable("the content type is not gRPC")),
     }

@@ -18,7 +18,7 @@ const MAX_NAMES: usize = 256;
 /// The cluster takes JSON, and Jackson guesses UTF-16 and UTF-32 by themselves, which this reader
 /// does not know.
 pub(super) fn check_headers(request: &Request<'_>) -> Result<(), Unreadable> {
-    let content_type = single(request, b"content-type", "content-type is repeated")?.unwrap_or(b"");
+    let content_type = single(request, b"content-type", "the content type is not JSON")?.unwrap_or(b"");
     let mut parts = content_type.split(|b| *b == b';').map(<[u8]>::trim_ascii);
     let media_type = parts.next().unwrap_or(b"").to_ascii_lowercase();
     if media_type != b"application/json" && !(media_type.starts_with(b"application/") && media_type.ends_with(b"+json"))

@@ -136,14 +136,15 @@ impl Reader {
     }
 }
 
-/// The only value of a header.
+/// The only value of a header. Where it stands twice, `why` is what one joined value would be called:
+/// a proxy may join them before.
 fn single<'a>(request: &Request<'a>, name: &[u8], why: &'static str) -> Result<Option<&'a [u8]>, Unreadable> {
     request.single_header(name).map_err(|_| Unreadable(why))
 }
 
 /// The cluster undoes no content encoding.
 fn check_encoding(request: &Request<'_>) -> Result<(), Unreadable> {
-    match single(request, b"content-encoding", "content-encoding is repeated")? {
+    match single(request, b"content-encoding", "the body has a content encoding")? {
         Some(encoding) if !encoding.eq_ignore_ascii_case(b"identity") => {
             Err(Unreadable("the body has a content encoding"))
         }

@@ -61,7 +61,7 @@ impl Reader {
     /// # Errors
     /// The headers announce something else, or a boundary that readers could cut out differently.
     pub(super) fn new(request: &Request<'_>, wanted: Text) -> Result<Self, Unreadable> {
-        let content_type = single(request, b"content-type", "content-type is repeated")?.unwrap_or(b"");
+        let content_type = single(request, b"content-type", NOT_MULTIPART.0)?.unwrap_or(b"");
         let (kind, parameters) = parameters(content_type).ok_or(NOT_MULTIPART)?;
         if !kind.eq_ignore_ascii_case(b"multipart/form-data") {
             return Err(NOT_MULTIPART);
