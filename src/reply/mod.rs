@@ -62,7 +62,8 @@ pub fn refuse(reason: Reason, path: &[u8], explain: bool) -> Reply {
 /// Whether the proxy takes a request for a gRPC call, and answers it as one.
 #[must_use]
 pub fn is_grpc(request: &Request<'_>) -> bool {
-    let content_type = request.header(b"content-type").next().unwrap_or(b"");
+    // Of several, the proxy makes one that is none of gRPC's.
+    let content_type = request.single_header(b"content-type").ok().flatten().unwrap_or(b"");
     content_type == b"application/grpc" || content_type.starts_with(b"application/grpc+")
 }
 
