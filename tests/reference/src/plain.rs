@@ -50,13 +50,17 @@ fn may_hold_slash(route: &Route, value: &str) -> bool {
     route.parameters.iter().all(|(name, other)| other != value || is_foreign(name))
 }
 
-/// Whether a body is absent, or a JSON object without doubled names.
+/// Members of a body, bytes of their names and items of their lists, past which it is not plain: the
+/// reference keeps all of them, and a proxy cannot.
+const AT_MOST: usize = 200;
+
+/// Whether a body is absent, or a JSON object without doubled names and of usual size.
 #[must_use]
 pub fn is_plain_body(body: Option<&[u8]>) -> bool {
     body.is_none_or(|body| serde_json::from_slice::<Distinct>(body).is_ok())
 }
 
-/// An object whose names differ.
+/// An object whose names differ, of usual size.
 struct Distinct;
 
 impl<'de> Deserialize<'de> for Distinct {
@@ -74,9 +78,13 @@ impl<'de> serde::de::Visitor<'de> for Distinct {
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
         let mut names: Vec<String> = Vec::new();
-        while let Some((name, _)) = map.next_entry::<String, Value>()? {
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
             if names.contains(&name) {
                 return Err(serde::de::Error::custom("doubled"));
+            }
+            let is_long_list = value.as_array().is_some_and(|items| items.len() > AT_MOST);
+            if name.len() > AT_MOST || names.len() >= AT_MOST || is_long_list {
+                return Err(serde::de::Error::custom("larger than what a client sends"));
             }
             names.push(name);
         }

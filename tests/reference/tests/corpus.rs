@@ -17,7 +17,7 @@ fn corpus() {
     let mut files = Vec::new();
     collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites"), &mut files);
     files.sort();
-    let (mut asked, mut skipped, mut wrong) = (0, 0, Vec::new());
+    let (mut asked, mut skipped, mut unread, mut wrong) = (0, 0, 0, Vec::new());
     for file in &files {
         let suite = suite::read(file).unwrap();
         let settings = Settings::read(&suite.configuration);
@@ -31,9 +31,13 @@ fn corpus() {
             if !is_of_known_surface(&settings, route.as_ref()) {
                 continue;
             }
+            // How a body is written is a matter of the engine's reader alone.
+            if !is_plain_body(case, route.as_ref()) {
+                unread += 1;
+                continue;
+            }
             let is_plain = is_plain_path(&settings, &call, route.as_ref())
                 && case.request.headers.iter().all(is_no_disguise)
-                && is_plain_body(case, route.as_ref())
                 && hangs_on_no_other_rule(&suite, &both, &caller, &call);
             if !is_plain {
                 skipped += 1;
@@ -47,8 +51,9 @@ fn corpus() {
         }
     }
     assert!(wrong.is_empty(), "{} of {asked} differ:\n{}", wrong.len(), wrong.join("\n"));
-    println!("{asked} asked, {skipped} skipped");
-    assert!(asked > 5 * skipped, "{asked} asked, {skipped} skipped");
+    let counts = format!("{asked} asked, {skipped} skipped, {unread} bodies not read");
+    println!("{counts}");
+    assert!(asked > 5 * skipped && asked > 5 * unread, "{counts}");
 }
 
 /// All suites: files with cases, not the policies that they name.
@@ -127,7 +132,10 @@ fn is_plain_body(case: &Case, route: Option<&Route>) -> bool {
         "content-encoding" => false,
         _ => true,
     };
-    case.request.headers.iter().all(is_plain_header) && plain::is_plain_body(case.request.body.as_deref())
+    let is_content_type = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("content-type");
+    case.request.headers.iter().filter(is_content_type).count() <= 1
+        && case.request.headers.iter().all(is_plain_header)
+        && plain::is_plain_body(case.request.body.as_deref())
 }
 
 /// Whether the answer is the same if every mapping rule whose path the reference does not read
