@@ -259,9 +259,14 @@ fn a_damaged_table_is_refused() {
     let mut next = table.clone();
     next[5] = 2;
     assert_eq!(Table::open(next).unwrap_err(), TableError::Format(2));
-    let mut longer = table;
+    let mut longer = table.clone();
     longer.push(0);
     assert_eq!(Table::open(longer).unwrap_err(), TableError::Length);
+    // The zeros at the end, on which readers of whole words stand.
+    let mut without_zeros = table;
+    *without_zeros.last_mut().unwrap() = 1;
+    whole(&mut without_zeros);
+    assert_eq!(Table::open(without_zeros).unwrap_err(), TableError::Length);
 }
 
 #[test]
