@@ -27,6 +27,14 @@ pub struct Segment<'a> {
     pub free_text: bool,
 }
 
+impl Segment<'_> {
+    /// Whether its text is not what stands in the request.
+    #[must_use]
+    pub const fn is_escaped(&self) -> bool {
+        matches!(self.text, Cow::Owned(_))
+    }
+}
+
 /// The segments of a request path; the root path has none.
 ///
 /// # Errors

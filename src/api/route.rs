@@ -154,7 +154,7 @@ fn descend<'a>(
         None => pick(node.operations, method),
         Some((segment, tail)) => {
             // Readers that decode first would take the literal branch, others the parameter's.
-            if segment.raw != segment.text && node.literals.iter().any(|(l, _)| *l == segment.text) {
+            if segment.is_escaped() && node.literals.iter().any(|(l, _)| *l == segment.text) {
                 return Err(ESCAPED_LITERAL);
             }
             let literal = node.literals.iter().find(|(l, _)| *l == segment.raw).and_then(|(_, n)| NODES.get(*n));

@@ -31,6 +31,13 @@ struct Entry<A> {
     size: usize,
 }
 
+impl<A: Clone> Entry<A> {
+    fn hit(&self, now: UnixSeconds) -> Result<Hit<A>, Refused> {
+        self.validity.check(now)?;
+        Ok(Hit { identity: Rc::clone(&self.identity), attachment: self.attachment.clone() })
+    }
+}
+
 /// Entries by their slots.
 #[cfg_attr(
     not(test),
@@ -79,18 +86,17 @@ impl<A: Clone> TokenCache<A> {
         let Some(slot) = slot(token) else {
             return Ok(None);
         };
-        let is_it = |entry: &&Entry<A>| same(entry.token.as_bytes(), token);
-        if !self.young.contains_key(&slot)
-            && self.old.get(&slot).filter(is_it).is_some()
-            && let Some(entry) = self.old.remove(&slot)
-        {
-            self.put(slot, entry);
+        let is_it = |entry: &Entry<A>| same(entry.token.as_bytes(), token);
+        if let Some(entry) = self.young.get(&slot) {
+            return if is_it(entry) { entry.hit(now).map(Some) } else { Ok(None) };
         }
-        let Some(entry) = self.young.get(&slot).filter(is_it) else {
+        if !self.old.get(&slot).is_some_and(is_it) {
             return Ok(None);
-        };
-        entry.validity.check(now)?;
-        Ok(Some(Hit { identity: Rc::clone(&entry.identity), attachment: entry.attachment.clone() }))
+        }
+        let Some(entry) = self.old.remove(&slot) else { return Ok(None) };
+        let hit = entry.hit(now);
+        self.put(slot, entry);
+        hit.map(Some)
     }
 
     /// Keeps a token that was just verified.

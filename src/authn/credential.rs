@@ -87,7 +87,7 @@ impl<'a> Candidate<'a> {
             return Err(Refused::new(Reason::TokenMalformed, "the token is too long"));
         }
         let malformed = Refused::new(Reason::TokenMalformed, "the token has bytes that no token has");
-        if !token.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.=+/~".contains(b)) {
+        if !token.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=' | b'+' | b'/' | b'~')) {
             return Err(malformed);
         }
         std::str::from_utf8(token).map_err(|_| malformed)

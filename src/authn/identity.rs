@@ -23,9 +23,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads verified claims by the issuer's rules: a client id wins over a username, unless the
-    /// issuer prefers the username.
-    pub(super) fn of_verified_claims(claims: &Value, issuer: &Issuer) -> Result<Self, Refused> {
+    /// Reads verified claims, whose JSON `text` is, by the issuer's rules: a client id wins over a
+    /// username, unless the issuer prefers the username.
+    pub(super) fn of_verified_claims(claims: &Value, text: String, issuer: &Issuer) -> Result<Self, Refused> {
         let rules = &issuer.claims;
         let reading = rules.read(claims)?;
         let subject = match (reading.username, reading.client_id) {
@@ -38,7 +38,7 @@ impl Identity {
                 ));
             }
         };
-        Ok(Self { subject, groups: reading.groups, claims: claims.to_string() })
+        Ok(Self { subject, groups: reading.groups, claims: text })
     }
 
     /// An identity as if a token had said so.
@@ -54,7 +54,7 @@ impl Identity {
     /// The claims name no one, or not as text.
     #[cfg(any(test, feature = "suite"))]
     pub fn assumed_from_claims(claims: &Value, issuer: &Issuer) -> Result<Self, Refused> {
-        Self::of_verified_claims(claims, issuer)
+        Self::of_verified_claims(claims, claims.to_string(), issuer)
     }
 
     /// The user or client.

@@ -93,8 +93,8 @@ pub fn verify(
     now: UnixSeconds,
     check: &dyn SignatureCheck,
 ) -> Result<Verified, Unverified> {
-    let [header, payload, _] = parts(text)?;
-    let header = object(header, "the header is not a JSON object without duplicates")?;
+    let [protected, payload, signature] = parts(text)?;
+    let (header, _) = object(protected, "the header is not a JSON object without duplicates")?;
     if REFUSED_PARAMETERS.iter().any(|name| header.contains_key(*name)) {
         return Err(malformed("the header has crit, jwk, jku, x5u or x5c").into());
     }
@@ -103,12 +103,14 @@ pub fn verify(
         _ => return Err(malformed("alg is missing or not text").into()),
     };
     let algorithm = algorithm.ok_or(Refused::new(Reason::AlgorithmRefused, "alg is not an accepted algorithm"))?;
-    let token = UntrustedToken::<'_, jwt_compact::Empty>::try_from(text).map_err(|error| match error {
+    // The claims are read below; so the crate is spared decoding them once more.
+    let without_claims = [protected, "..", signature].concat();
+    let token = UntrustedToken::<'_, jwt_compact::Empty>::try_from(&*without_claims).map_err(|error| match error {
         ParseError::InvalidBase64Encoding => malformed("a part is not base64url"),
         ParseError::UnsupportedContentType(_) => malformed("cty is not JSON"),
         _ => malformed("the header breaks a rule of form"),
     })?;
-    let claims = object(payload, "the claims are not a JSON object without duplicates")?;
+    let (claims, claims_text) = object(payload, "the claims are not a JSON object without duplicates")?;
     let (number, issuer) = issuer(&claims, issuers)?;
     if !issuer.algorithms.contains(&algorithm) {
         return Err(Refused::new(Reason::AlgorithmRefused, "alg is not one of the issuer's algorithms").into());
@@ -148,7 +150,7 @@ pub fn verify(
             return Err(Unverified::NeedsKeys { issuer: number, fetches: waited.unwrap_or(last) });
         }
     }
-    let identity = Identity::of_verified_claims(&Value::Object(claims), issuer)?;
+    let identity = Identity::of_verified_claims(&Value::Object(claims), claims_text, issuer)?;
     Ok(Verified { identity, validity, issuer: number })
 }
 
@@ -160,10 +162,11 @@ fn parts(text: &str) -> Result<[&str; 3], Refused> {
     }
 }
 
-fn object(part: &str, detail: &'static str) -> Result<Map<String, Value>, Refused> {
+/// A JSON object, and its text.
+fn object(part: &str, detail: &'static str) -> Result<(Map<String, Value>, String), Refused> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed("a part is not base64url"))?;
-    match json::parse(&bytes) {
-        Ok(Value::Object(object)) => Ok(object),
+    match (json::parse(&bytes), String::from_utf8(bytes)) {
+        (Ok(Value::Object(object)), Ok(text)) => Ok((object, text)),
         _ => Err(malformed(detail)),
     }
 }

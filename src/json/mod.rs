@@ -6,6 +6,7 @@
 mod shape;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
@@ -93,10 +94,12 @@ impl<'de> Visitor<'de> for Seed {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            if object.contains_key(&name) {
-                return Err(de::Error::custom(format_args!("the member `{name}` stands twice")));
-            }
-            object.insert(name, members.next_value_seed(Seed)?);
+            match object.entry(name) {
+                Entry::Vacant(place) => place.insert(members.next_value_seed(Seed)?),
+                Entry::Occupied(first) => {
+                    return Err(de::Error::custom(format_args!("the member `{}` stands twice", first.key())));
+                }
+            };
         }
         Ok(Value::Object(object))
     }

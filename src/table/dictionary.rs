@@ -84,7 +84,6 @@ impl Dictionary {
             codes,
             cursor: Cursor { bits, at, end },
             current: head.to_vec(),
-            middle: Vec::new(),
             head: true,
             next,
             last,
@@ -125,8 +124,6 @@ struct Names<'a> {
     codes: &'a Codes,
     cursor: Cursor<'a>,
     current: Vec<u8>,
-    /// What is new in it.
-    middle: Vec<u8>,
     /// The next name is the plain one.
     head: bool,
     next: u32,
@@ -150,11 +147,20 @@ impl Names<'_> {
         if whole > LONGEST_NAME || middle > self.cursor.left() {
             return None;
         }
-        self.middle.clear();
-        for _ in 0..length {
-            self.middle.push(self.codes.text.symbol(&mut self.cursor)?);
+        let Self { codes, cursor, current, .. } = self;
+        // What is new takes as much room as what goes, mostly.
+        match length.cmp(&from.saturating_sub(keep)) {
+            Ordering::Less => drop(current.drain(keep.saturating_add(length)..from)),
+            Ordering::Equal => {}
+            Ordering::Greater => {
+                let old = current.len();
+                current.resize(whole, 0);
+                current.copy_within(from..old, keep.saturating_add(length));
+            }
         }
-        self.current.splice(keep..from, self.middle.iter().copied());
+        for place in current.get_mut(keep..keep.saturating_add(length))? {
+            *place = codes.text.symbol(cursor)?;
+        }
         Some(number)
     }
 }

@@ -148,9 +148,9 @@ pub fn call_response_status() -> Option<u16> {
     // SAFETY: the pointers are to locals of `bytes`.
     let pairs = bytes(|data, size| unsafe { proxy_get_header_map_pairs(CALL_RESPONSE_HEADERS, data, size) }).ok()?;
     let pairs = Pairs::new(pairs.into());
-    let pairs = pairs.read().ok()?;
-    let (_, status) = pairs.iter().find(|(name, _)| *name == b":status")?;
-    std::str::from_utf8(status).ok()?.parse().ok()
+    let mut status = None;
+    pairs.read(|name, value| status = if name == b":status" { Some(value) } else { status }).ok()?;
+    std::str::from_utf8(status?).ok()?.parse().ok()
 }
 
 /// All request headers in one call, as the proxy serialises them.

@@ -12,25 +12,28 @@ impl Pairs {
         Self(bytes)
     }
 
-    /// Names and values; an error where the bytes are not what they should be.
-    pub fn read(&self) -> Result<Vec<(&[u8], &[u8])>> {
-        self.split().ok_or(HostError(u32::MAX))
+    /// Each name and value, in their order; an error where the bytes are not what they should be.
+    pub fn read<'a>(&'a self, take: impl FnMut(&'a [u8], &'a [u8])) -> Result<()> {
+        self.split(take).ok_or(HostError(u32::MAX))
     }
 
-    fn split(&self) -> Option<Vec<(&[u8], &[u8])>> {
+    /// How many there are, at most.
+    pub fn count(&self) -> usize {
+        number(&self.0).map_or(0, |(count, rest)| count.min(rest.len() / 8))
+    }
+
+    fn split<'a>(&'a self, mut take: impl FnMut(&'a [u8], &'a [u8])) -> Option<()> {
         let (count, rest) = number(&self.0)?;
-        let (mut lengths, mut texts) = rest.split_at_checked(count.checked_mul(8)?)?;
-        let mut pairs = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (name_length, after) = number(lengths)?;
-            let (value_length, after) = number(after)?;
-            lengths = after;
+        let (lengths, mut texts) = rest.split_at_checked(count.checked_mul(8)?)?;
+        for length in lengths.as_chunks::<8>().0 {
+            let (name_length, length) = number(length)?;
+            let (value_length, _) = number(length)?;
             let (name, after) = texts.split_at_checked(name_length)?;
             let (value, after) = after.get(1..)?.split_at_checked(value_length)?;
             texts = after.get(1..)?;
-            pairs.push((name, value));
+            take(name, value);
         }
-        Some(pairs)
+        Some(())
     }
 }
 

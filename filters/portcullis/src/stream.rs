@@ -407,16 +407,15 @@ struct Head<'a> {
 
 impl<'a> Head<'a> {
     fn read(pairs: &'a Pairs) -> Result<Self, HostError> {
-        let mut head = Self { method: &[], path: &[], authority: None, headers: Vec::new() };
-        for (name, value) in pairs.read()? {
-            match name {
-                b":method" => head.method = value,
-                b":path" => head.path = value,
-                b":authority" => head.authority = Some(value),
-                name if name.starts_with(b":") => {}
-                name => head.headers.push((name, value)),
-            }
-        }
+        let headers = Vec::with_capacity(pairs.count());
+        let mut head = Self { method: &[], path: &[], authority: None, headers };
+        pairs.read(|name, value| match name {
+            b":method" => head.method = value,
+            b":path" => head.path = value,
+            b":authority" => head.authority = Some(value),
+            [b':', ..] => {}
+            name => head.headers.push((name, value)),
+        })?;
         Ok(head)
     }
 
