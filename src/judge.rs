@@ -8,6 +8,7 @@ use crate::api::route::{self, Route};
 #[cfg(any(test, feature = "suite"))]
 use crate::authn::Refused;
 use crate::authn::cache::Hit;
+use crate::authn::header::Headers;
 use crate::authn::keys::remote::{KeyStore, Received};
 use crate::authn::signature::SignatureCheck;
 use crate::authn::token::Unverified;
@@ -31,6 +32,8 @@ pub struct Resolved {
 pub struct Memory {
     /// Verified tokens, with the principals of their bearers.
     pub tokens: TokenCache<Resolved>,
+    /// Headers of tokens.
+    pub headers: Headers,
     /// Fetched keys.
     pub keys: KeyStore,
 }
@@ -39,7 +42,7 @@ impl Memory {
     /// Nothing known yet of these issuers.
     #[must_use]
     pub fn new(issuers: &Issuers) -> Self {
-        Self { tokens: TokenCache::default(), keys: KeyStore::new(issuers) }
+        Self { tokens: TokenCache::default(), headers: Headers::default(), keys: KeyStore::new(issuers) }
     }
 
     /// Forgets tokens of issuers whose keys have become too old. To be called now and then.
@@ -215,7 +218,7 @@ impl Plan {
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Rc<Principal>, Unverified> {
         let candidate = credential::find(&self.credentials, request)?;
-        let Surroundings { now, signatures, memory: Memory { tokens, keys }, waited } = surroundings;
+        let Surroundings { now, signatures, memory: Memory { tokens, headers, keys }, waited } = surroundings;
         let known = tokens.get(candidate.bytes(), *now)?;
         if let Some(Hit { attachment: Some(resolved), .. }) = &known
             && resolved.plan.as_ptr() == Rc::as_ptr(self)
@@ -226,7 +229,7 @@ impl Plan {
         let identity = match known {
             Some(hit) => hit.identity,
             None => {
-                let verified = token::verify(token, &self.issuers, keys, *waited, *now, *signatures)?;
+                let verified = token::verify(token, &self.issuers, headers, keys, *waited, *now, *signatures)?;
                 tokens.insert(token, verified)
             }
         };

@@ -15,7 +15,8 @@ const NAMES: [&[u8]; 5] =
 pub fn is_one(name: &[u8]) -> bool {
     let plain = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
     // Few headers begin as these do.
-    matches!(name, [b'x' | b'X', b'-' | b'_', ..]) && NAMES.iter().any(|known| name.iter().map(plain).eq(known.iter().copied()))
+    matches!(name, [b'x' | b'X', b'-' | b'_', ..])
+        && NAMES.iter().any(|known| name.iter().map(plain).eq(known.iter().copied()))
 }
 
 /// Checks what cannot be taken off.

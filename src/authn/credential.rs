@@ -77,21 +77,25 @@ impl<'a> Candidate<'a> {
     /// has joined ([`Reason::CredentialAmbiguous`]).
     pub fn token(self) -> Result<&'a str, Refused> {
         let token = self.0;
-        if token.contains(&b',') {
-            return Err(TWO);
-        }
-        if token.is_empty() {
-            return Err(Refused::new(Reason::TokenMalformed, "the token is empty"));
-        }
-        if token.len() > MAX_TOKEN {
-            return Err(Refused::new(Reason::TokenMalformed, "the token is too long"));
-        }
         let malformed = Refused::new(Reason::TokenMalformed, "the token has bytes that no token has");
-        if !token.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=' | b'+' | b'/' | b'~')) {
-            return Err(malformed);
+        if token.len() <= MAX_TOKEN && !token.is_empty() && token.iter().all(|b| may_stand_in_token(*b)) {
+            return std::str::from_utf8(token).map_err(|_| malformed);
         }
-        std::str::from_utf8(token).map_err(|_| malformed)
+        Err(if token.contains(&b',') {
+            TWO
+        } else if token.is_empty() {
+            Refused::new(Reason::TokenMalformed, "the token is empty")
+        } else if token.len() > MAX_TOKEN {
+            Refused::new(Reason::TokenMalformed, "the token is too long")
+        } else {
+            malformed
+        })
     }
+}
+
+/// `token68` of RFC 9110 section 11.2.
+const fn may_stand_in_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=' | b'+' | b'/' | b'~')
 }
 
 /// The only credential of a request.

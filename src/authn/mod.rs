@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod claims;
 pub mod credential;
+pub mod header;
 mod identity;
 pub mod issuer;
 pub mod keys;

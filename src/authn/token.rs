@@ -1,20 +1,16 @@
 //! A compact JWS (RFC 7515), checked from the cheap to the dear: shape, algorithm, issuer,
 //! audience, times, and the signature last.
 
+use super::header::Headers;
+use super::keys::KeySet;
 use super::keys::remote::{KeyStore, Standing};
-use super::keys::{Algorithm, KeySet};
 use super::signature::SignatureCheck;
 use super::{Identity, Issuer, Issuers, Refused, UnixSeconds};
 use crate::json;
 use crate::reason::Reason;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jwt_compact::{ParseError, UntrustedToken};
 use serde_json::{Map, Value};
-
-/// Header parameters that are refused: `crit` names extensions that must be understood (RFC 7515
-/// section 4.1.11; none is), the others would let a token bring its own key (RFC 8725 section 3.10).
-const REFUSED_PARAMETERS: [&str; 5] = ["crit", "jwk", "jku", "x5u", "x5c"];
 
 const fn malformed(detail: &'static str) -> Refused {
     Refused::new(Reason::TokenMalformed, detail)
@@ -88,28 +84,16 @@ impl From<Refused> for Unverified {
 pub fn verify(
     text: &str,
     issuers: &Issuers,
+    headers: &mut Headers,
     store: &mut KeyStore,
     waited: Option<u64>,
     now: UnixSeconds,
     check: &dyn SignatureCheck,
 ) -> Result<Verified, Unverified> {
-    let [protected, payload, signature] = parts(text)?;
-    let (header, _) = object(protected, "the header is not a JSON object without duplicates")?;
-    if REFUSED_PARAMETERS.iter().any(|name| header.contains_key(*name)) {
-        return Err(malformed("the header has crit, jwk, jku, x5u or x5c").into());
-    }
-    let algorithm = match header.get("alg") {
-        Some(Value::String(name)) => Algorithm::named(name),
-        _ => return Err(malformed("alg is missing or not text").into()),
-    };
-    let algorithm = algorithm.ok_or(Refused::new(Reason::AlgorithmRefused, "alg is not an accepted algorithm"))?;
-    // The claims are read below; so the crate is spared decoding them once more.
-    let without_claims = [protected, "..", signature].concat();
-    let token = UntrustedToken::<'_, jwt_compact::Empty>::try_from(&*without_claims).map_err(|error| match error {
-        ParseError::InvalidBase64Encoding => malformed("a part is not base64url"),
-        ParseError::UnsupportedContentType(_) => malformed("cty is not JSON"),
-        _ => malformed("the header breaks a rule of form"),
-    })?;
+    let [header, payload, signature] = parts(text)?;
+    let header = headers.read(header)?;
+    let algorithm = header.algorithm;
+    let signature = decode(signature)?;
     let (claims, claims_text) = object(payload, "the claims are not a JSON object without duplicates")?;
     let (number, issuer) = issuer(&claims, issuers)?;
     if !issuer.algorithms.contains(&algorithm) {
@@ -121,11 +105,11 @@ pub fn verify(
     validity.check(now)?;
 
     let (message, _) = text.rsplit_once('.').unwrap_or_default();
-    let id = token.header().key_id.as_deref();
+    let id = header.key_id.as_deref();
     let fits = |keys: &KeySet| -> Option<bool> {
         let mut candidates = keys.candidates(id, algorithm).peekable();
         candidates.peek()?;
-        Some(candidates.any(|key| check.verify(algorithm, &key.public, message.as_bytes(), token.signature_bytes())))
+        Some(candidates.any(|key| check.verify(algorithm, &key.public, message.as_bytes(), &signature)))
     };
     let names = |keys: &KeySet| id.is_some_and(|id| keys.has(id));
     let (fetched, brought, named) = match store.standing(number, now) {
@@ -162,10 +146,16 @@ fn parts(text: &str) -> Result<[&str; 3], Refused> {
     }
 }
 
+/// Base64url without padding (RFC 7515 section 2).
+pub(super) fn decode(part: &str) -> Result<Vec<u8>, Refused> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed("a part is not base64url"))
+}
+
 /// A JSON object, and its text.
 fn object(part: &str, detail: &'static str) -> Result<(Map<String, Value>, String), Refused> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed("a part is not base64url"))?;
-    match (json::parse(&bytes), String::from_utf8(bytes)) {
+    let bytes = decode(part)?;
+    let read = json::parse(&bytes);
+    match (read, String::from_utf8(bytes)) {
         (Ok(Value::Object(object)), Ok(text)) => Ok((object, text)),
         _ => Err(malformed(detail)),
     }

@@ -80,14 +80,7 @@ impl Dictionary {
         };
         let next = block.saturating_mul(BLOCK);
         let last = next.saturating_add(BLOCK).min(self.count);
-        Some(Names {
-            codes,
-            cursor: Cursor { bits, at, end },
-            current: head.to_vec(),
-            head: true,
-            next,
-            last,
-        })
+        Some(Names { codes, cursor: Cursor { bits, at, end }, current: head.to_vec(), head: true, next, last })
     }
 
     /// The first name of a block, and where the rest of the block begins.
