@@ -9,7 +9,7 @@ pub mod forward;
 use crate::decision::{Decision, Outcome};
 use crate::reason::Reason;
 use crate::request::Request;
-use serde_json::json;
+use serde::Serialize;
 
 /// An answer of the edge.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,7 +19,7 @@ pub struct Reply {
     /// The gRPC status, for gRPC calls.
     pub grpc_status: u8,
     /// Headers.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, &'static str)>,
     /// The body.
     pub body: String,
 }
@@ -36,27 +36,32 @@ pub fn refusal(decision: &Decision, path: &[u8], explain: bool) -> Option<Reply>
     }
 }
 
+/// Problem details (RFC 9457 section 3.1).
+#[derive(Serialize)]
+struct Problem<'a> {
+    detail: &'a str,
+    instance: &'a str,
+    status: u16,
+    title: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
+
 /// The answer for a reason.
 #[must_use]
 pub fn refuse(reason: Reason, path: &[u8], explain: bool) -> Reply {
     let status = reason.status();
     let (title, detail) = class(reason);
     let instance = path.split(|b| *b == b'?').next().unwrap_or(&[]);
-    let body = json!({
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": String::from_utf8_lossy(instance),
-    });
-    let mut headers = vec![("content-type", "application/problem+json".to_owned())];
-    if let Some(challenge) = challenge(reason) {
-        headers.push(("www-authenticate", challenge.to_owned()));
-    }
+    let problem = Problem { detail, instance: &String::from_utf8_lossy(instance), status, title, kind: "about:blank" };
+    // Texts and a number can always be written.
+    let body = serde_json::to_string(&problem).unwrap_or_default();
+    let mut headers = vec![("content-type", "application/problem+json")];
+    headers.extend(challenge(reason).map(|challenge| ("www-authenticate", challenge)));
     if explain {
-        headers.push((REASON_HEADER, reason.code().to_owned()));
+        headers.push((REASON_HEADER, reason.code()));
     }
-    Reply { status, grpc_status: reason.grpc_status(), headers, body: body.to_string() }
+    Reply { status, grpc_status: reason.grpc_status(), headers, body }
 }
 
 /// Whether the proxy takes a request for a gRPC call, and answers it as one.
@@ -71,7 +76,7 @@ pub fn is_grpc(request: &Request<'_>) -> bool {
 /// the proxy's own.
 #[must_use]
 pub fn refuse_call(reason: Reason, explain: bool) -> Reply {
-    let headers = explain.then(|| (REASON_HEADER, reason.code().to_owned())).into_iter().collect();
+    let headers = explain.then(|| (REASON_HEADER, reason.code())).into_iter().collect();
     let (_, detail) = class(reason);
     Reply { status: reason.status(), grpc_status: reason.grpc_status(), headers, body: detail.to_owned() }
 }
@@ -113,7 +118,7 @@ mod tests {
         assert_eq!(body["title"], "FORBIDDEN");
         assert_eq!(body["instance"], "/v2/x");
         assert!(!reply.body.contains("resource_not_granted") && !reply.body.contains("secret"));
-        assert_eq!(reply.headers, [("content-type", "application/problem+json".to_owned())]);
+        assert_eq!(reply.headers, [("content-type", "application/problem+json")]);
     }
 
     #[test]
@@ -121,7 +126,7 @@ mod tests {
         let reply = refuse_call(Reason::TokenMissing, false);
         assert_eq!((reply.grpc_status, &*reply.body), (16, "A valid access token is required."));
         assert!(reply.headers.is_empty());
-        assert_eq!(refuse_call(Reason::Unresolved, true).headers, [(REASON_HEADER, "unresolved".to_owned())]);
+        assert_eq!(refuse_call(Reason::Unresolved, true).headers, [(REASON_HEADER, "unresolved")]);
     }
 
     #[test]

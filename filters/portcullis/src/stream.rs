@@ -389,8 +389,7 @@ impl Core {
         }
         let answer =
             if self.is_grpc { reply::refuse_call(reason, explain) } else { reply::refuse(reason, &self.path, explain) };
-        let headers: Vec<(&str, &str)> = answer.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        if host::reply(answer.status, reason.code(), &headers, &answer.body, answer.grpc_status).is_err() {
+        if host::reply(answer.status, reason.code(), &answer.headers, &answer.body, answer.grpc_status).is_err() {
             let _failed = host::close();
         }
         Action::Pause

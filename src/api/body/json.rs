@@ -422,7 +422,26 @@ impl Reader {
 /// How many bytes at the start are characters of their own and stand for themselves in a string.
 fn plain(bytes: &[u8]) -> usize {
     let other = |byte: &u8| !matches!(byte, 0x20..=0x7f) || matches!(byte, b'"' | b'\\');
-    bytes.iter().position(other).unwrap_or(bytes.len())
+    // Word by word up to the first in which one does not, several times as fast as byte by byte.
+    let (words, _) = bytes.as_chunks::<8>();
+    let whole = words.iter().take_while(|word| all_plain(u64::from_le_bytes(**word))).count().saturating_mul(8);
+    let rest = bytes.get(whole..).unwrap_or_default();
+    whole.saturating_add(rest.iter().position(other).unwrap_or(rest.len()))
+}
+
+/// Whether each of eight bytes stands for itself. A byte is below another where subtracting that
+/// borrows from its highest bit; a borrow that goes on can only make this say no too often.
+const fn all_plain(word: u64) -> bool {
+    const fn eight(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    const fn below(word: u64, least: u8) -> u64 {
+        word.wrapping_sub(eight(least)) & !word
+    }
+    let control = below(word, 0x20);
+    let quote = below(word ^ eight(b'"'), 1);
+    let backslash = below(word ^ eight(b'\\'), 1);
+    (word | control | quote | backslash) & eight(0x80) == 0
 }
 
 const NOT_JSON: Unreadable = Unreadable("the body is not JSON");
@@ -448,6 +467,20 @@ mod tests {
 
     fn text(value: &str) -> Option<Member> {
         Some(Member::Text(value.into()))
+    }
+
+    #[test]
+    fn a_run_of_plain_bytes_ends_at_the_first_other_byte() {
+        for length in 0..40 {
+            for place in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[place] = byte;
+                    let is_plain = (0x20..0x80).contains(&byte) && byte != b'"' && byte != b'\\';
+                    assert_eq!(plain(&bytes), if is_plain { length } else { place }, "{length} {place} {byte}");
+                }
+            }
+        }
     }
 
     #[test]
