@@ -16,6 +16,8 @@ pub struct Counts {
     /// What the live table and a candidate made of a request.
     candidates: RefCell<BTreeMap<(&'static str, &'static str), u64>>,
     passed_by: Cell<u64>,
+    /// How long requests have waited, in milliseconds, by what they waited for.
+    waits: RefCell<BTreeMap<&'static str, Vec<u64>>>,
 }
 
 impl Counts {
@@ -25,6 +27,7 @@ impl Counts {
             decisions: RefCell::default(),
             candidates: RefCell::default(),
             passed_by: Cell::new(0),
+            waits: RefCell::default(),
         }
     }
 
@@ -47,15 +50,14 @@ impl Counts {
         self.passed_by.set(self.passed_by.get().saturating_add(1));
     }
 
-    /// Records how long a request has waited for what its headers did not say. Few enough wait, and
-    /// long enough, for a call to the proxy each.
+    /// Notes how long a request has waited for what its headers did not say.
     pub fn waited(&self, wait: Wait, milliseconds: u64) {
         let what = match wait {
             Wait::Body => "body",
             Wait::Keys(_) => "keys",
             Wait::Turn => return,
         };
-        vm::record(&format!("wasm_filter.{}.component.{what}.portcullis_wait_milliseconds", self.plugin), milliseconds);
+        self.waits.borrow_mut().entry(what).or_default().push(milliseconds);
     }
 
     /// Hands what was counted to the proxy. The names follow the pattern that Istio turns into
@@ -68,6 +70,9 @@ impl Counts {
         }
         for ((live, candidate), count) in self.candidates.take() {
             vm::add(&format!("wasm_filter.{plugin}.component.{live}_{candidate}.portcullis_candidate"), count);
+        }
+        for (what, waits) in self.waits.borrow_mut().iter_mut().filter(|(_, waits)| !waits.is_empty()) {
+            vm::record(&format!("wasm_filter.{plugin}.component.{what}.portcullis_wait_milliseconds"), waits.drain(..));
         }
         let passed_by = self.passed_by.take();
         if passed_by > 0 {

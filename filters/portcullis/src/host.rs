@@ -111,8 +111,12 @@ pub fn milliseconds() -> Result<u64> {
 
 /// The time, in seconds since 1970.
 pub fn now() -> Result<i64> {
-    let nanoseconds = nanoseconds()?;
-    let seconds = nanoseconds.checked_div(1_000_000_000).unwrap_or(0);
+    seconds(milliseconds()?)
+}
+
+/// Milliseconds in seconds.
+pub fn seconds(milliseconds: u64) -> Result<i64> {
+    let seconds = milliseconds.checked_div(1_000).unwrap_or(0);
     i64::try_from(seconds).map_err(|_| HostError(u32::MAX))
 }
 

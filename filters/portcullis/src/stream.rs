@@ -114,11 +114,11 @@ impl Core {
         })
     }
 
-    /// It begins to wait, unless it waits for that already.
-    fn wait_for(&mut self, wait: Wait) {
+    /// It begins to wait, at this time in milliseconds since 1970, unless it waits for that already.
+    fn wait_for(&mut self, wait: Wait, now: u64) {
         if self.waits.is_none_or(|(other, _)| other != wait) {
             self.waited();
-            self.waits = host::milliseconds().ok().map(|now| (wait, now));
+            self.waits = Some((wait, now));
         }
     }
 
@@ -169,7 +169,8 @@ impl Core {
         for name in request.headers.iter().map(|(name, _)| *name).filter(|name| forward::is_taken_off(name)) {
             host::remove_request_header(name)?;
         }
-        let now = host::now()?;
+        let clock = host::milliseconds()?;
+        let now = host::seconds(clock)?;
         let step = {
             let mut memory = armed.memory.borrow_mut();
             armed.plan.judge(&request, &mut Surroundings { now, signatures: &Native, memory: &mut memory, waited })
@@ -181,7 +182,7 @@ impl Core {
             Step::Decided(decision) => self.settle(&decision),
             Step::NeedsKeys { issuer, fetches: waited } => {
                 let keys = armed.keys_of(issuer);
-                self.wait_for(Wait::Keys(keys));
+                self.wait_for(Wait::Keys(keys), clock);
                 self.state = State::NeedsKeys(Unjudged { keys, waited, buffered: 0, end });
                 Ok(Action::Pause)
             }
@@ -189,7 +190,7 @@ impl Core {
             // cluster that hears that there is none, these are all of it.
             Step::NeedsBody(pending) if end || content_length(&request) == Some(0) => self.end_of_body(pending),
             Step::NeedsBody(pending) => {
-                self.wait_for(Wait::Body);
+                self.wait_for(Wait::Body, clock);
                 let gate = armed.plan.gate;
                 let length = content_length(&request);
                 if gate == Gate::Stream {

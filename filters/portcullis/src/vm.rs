@@ -170,9 +170,11 @@ pub fn set_denies_everything(plugin: &str, denies: bool) {
 }
 
 /// Adds a value to a histogram.
-pub fn record(name: &str, value: u64) {
+pub fn record(name: &str, values: impl Iterator<Item = u64>) {
     if let Some(id) = metric(MetricKind::Histogram, name.to_owned()) {
-        let _failed = host::record_metric(id, value);
+        values.for_each(|value| {
+            let _failed = host::record_metric(id, value);
+        });
     }
 }
 
