@@ -46,6 +46,7 @@
 )]
 
 // Foundations.
+mod bytes;
 pub mod json;
 pub mod jsonpath;
 pub mod printable;

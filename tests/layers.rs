@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts in their order.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
+    "bytes",
     "printable",
     "json",
     "reason",

@@ -6,6 +6,7 @@
 //! double encoding, a trailing slash. An encoded slash is kept for the router, which accepts it
 //! only where a parameter holds free text.
 
+use crate::bytes::Bytes;
 use crate::request::hex_pair;
 use std::borrow::Cow;
 
@@ -59,9 +60,9 @@ pub fn segments(target: &[u8]) -> Result<Vec<Segment<'_>>, Ambiguous> {
 
 /// Characters that may stand in a segment as they are: `pchar` of RFC 3986 section 3.3, without
 /// `;`, which begins a matrix parameter for Tomcat and Spring.
-const fn plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b'*' | b'+' | b',' | b'=' | b':' | b'@')
+fn plain(byte: u8) -> bool {
+    static PLAIN: Bytes = Bytes::alphanumeric_and(b"-._~!$&'()*+,=:@");
+    PLAIN.has(byte)
 }
 
 fn segment(raw: &[u8]) -> Result<Segment<'_>, Ambiguous> {

@@ -6,6 +6,7 @@
 //! take the caller for someone else. So any second credential is refused, never chosen from.
 
 use super::Refused;
+use crate::bytes::Bytes;
 use crate::reason::Reason;
 use crate::request::{Request, hex_pair};
 
@@ -78,7 +79,7 @@ impl<'a> Candidate<'a> {
     pub fn token(self) -> Result<&'a str, Refused> {
         let token = self.0;
         let malformed = Refused::new(Reason::TokenMalformed, "the token has bytes that no token has");
-        if token.len() <= MAX_TOKEN && !token.is_empty() && token.iter().all(|b| may_stand_in_token(*b)) {
+        if token.len() <= MAX_TOKEN && !token.is_empty() && token.iter().all(|b| TOKEN.has(*b)) {
             return std::str::from_utf8(token).map_err(|_| malformed);
         }
         Err(if token.contains(&b',') {
@@ -93,10 +94,8 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// `token68` of RFC 9110 section 11.2.
-const fn may_stand_in_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=' | b'+' | b'/' | b'~')
-}
+/// `b64token` of RFC 6750 section 2.1.
+static TOKEN: Bytes = Bytes::alphanumeric_and(b"-._~+/=");
 
 /// The only credential of a request.
 ///

@@ -153,10 +153,9 @@ pub(super) fn decode(part: &str) -> Result<Vec<u8>, Refused> {
 
 /// A JSON object, and its text.
 fn object(part: &str, detail: &'static str) -> Result<(Map<String, Value>, String), Refused> {
-    let bytes = decode(part)?;
-    let read = json::parse(&bytes);
-    match (read, String::from_utf8(bytes)) {
-        (Ok(Value::Object(object)), Ok(text)) => Ok((object, text)),
+    let text = String::from_utf8(decode(part)?).map_err(|_| malformed(detail))?;
+    match json::parse_text(&text) {
+        Ok(Value::Object(object)) => Ok((object, text)),
         _ => Err(malformed(detail)),
     }
 }

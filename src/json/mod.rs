@@ -21,6 +21,14 @@ pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
 }
 
+/// Reads one JSON document that is known to be UTF-8.
+///
+/// # Errors
+/// As for [`parse`].
+pub fn parse_text(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str::<Strict>(text).map(|strict| strict.0)
+}
+
 /// A value in which no object has two members of one name.
 pub(crate) struct Strict(pub(crate) Value);
 

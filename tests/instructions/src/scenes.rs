@@ -144,7 +144,8 @@ pub fn run(file: &Path) -> Result<()> {
             headers: &headers,
         };
         if !known {
-            memory = Memory::new(&plan.issuers);
+            // The tokens of an issuer share their header.
+            memory = Memory { headers: memory.headers, ..Memory::new(&plan.issuers) };
         }
         let mut surroundings = Surroundings { now: NOW, signatures, memory: &mut memory, waited: None };
         if known {
