@@ -116,7 +116,7 @@ fn what_cannot_be_compiled_leaves_what_was_there() {
     };
     refuse(r#"{"roles": [{"roleId": "a"}, {"roleId": "a"}]}"#, &[], "roles[1].roleId: `a` stands twice");
     refuse(r#"{"roles": [["a"]]}"#, &[], "roles[0]: ");
-    refuse(r#"{"roles": [{"roleId": "a", "roleId": "b"}]}"#, &[], "roles[0]: duplicate field `roleId`");
+    refuse(r#"{"roles": [{"roleId": "a", "roleId": "b"}]}"#, &[], "roles[0]: the member `roleId` stands twice");
     refuse(r#"{"roles": [], "rules": []}"#, &[], "unknown field `rules`");
     refuse(r#"{"roles": []"#, &[], "EOF");
     let unknown = r#"{"authorizations": [{"ownerType": "USER", "ownerId": "a", "resourceType": "SPACESHIP",

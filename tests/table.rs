@@ -103,7 +103,7 @@ fn random(dice: &mut Dice, grants: usize, of: usize) -> Policy {
         .collect();
     let policy = json!({ "authorizations": authorizations, "roles": roles, "groups": groups, "mappingRules": rules,
         "tenants": tenants });
-    serde_json::from_value(policy).unwrap()
+    portcullis::json::shape(policy).unwrap()
 }
 
 fn compile(policy: &Policy) -> Vec<u8> {
@@ -324,7 +324,7 @@ fn configuration(more: Value) -> Vec<u8> {
 fn a_configuration_has_exactly_one_of_policy_and_table() {
     let policy = json!({ "authorizations": [{ "ownerType": "USER", "ownerId": "a", "resourceType": "MESSAGE",
         "resourceId": "*", "permissionTypes": ["CREATE"] }] });
-    let table = compile(&serde_json::from_value(policy.clone()).unwrap());
+    let table = compile(&portcullis::json::shape(policy.clone()).unwrap());
     let text = STANDARD.encode(&table);
     let refusal = |more| portcullis::config::read(&configuration(more)).unwrap_err().to_string();
     let (by_table, _) = portcullis::config::read(&configuration(json!({ "table": text }))).unwrap();

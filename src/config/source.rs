@@ -1,83 +1,125 @@
 //! The shape of the plugin configuration.
 
 use super::ConfigError;
-use crate::json;
+use crate::json::{self, Misshapen, Shape, Step, members, words};
 use crate::policy::Policy;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The whole plugin configuration.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct Configuration {
     /// Of this schema; 1.
-    #[serde(deserialize_with = "whole")]
-    #[cfg_attr(feature = "cli", schemars(with = "u64"))]
     pub version: u64,
     /// In logs, metrics and the belt.
     pub name: String,
     /// Which requests are judged; all, where it is absent.
-    #[serde(default)]
     pub scope: Option<ScopeSource>,
     /// Who may sign tokens.
     pub issuers: Vec<IssuerSource>,
     /// Where a token may stand.
-    #[serde(default = "default_credentials")]
+    #[cfg_attr(feature = "cli", schemars(default = "default_credentials"))]
     pub credentials: Vec<CredentialSource>,
     /// The cluster's API.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub api: ApiSource,
     /// What is granted to whom, readable; or
-    #[serde(default)]
     pub policy: Option<Policy>,
     /// the same compiled, in base64.
-    #[serde(default)]
     pub table: Option<String>,
     /// A table, in base64, that is judged beside the live one, counted, and never enforced.
-    #[serde(default)]
     pub candidate: Option<String>,
     /// Who administers the whole cluster.
-    #[serde(default)]
     pub cluster_admin: Option<ClusterAdminSource>,
     /// What becomes of decisions.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub mode: Mode,
     /// With `mode: shadow`: until when.
-    #[serde(default)]
     pub shadow: Option<ShadowSource>,
     /// How permitted requests are forwarded.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub forward: ForwardSource,
     /// What becomes of an allow that only the cluster can complete.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub unresolved: UnresolvedSource,
     /// What becomes of a search by a principal that holds nothing.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub searches: Searches,
     /// How bodies that decide are read.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub body: BodySource,
     /// Operations that need no credential.
-    #[serde(default = "default_anonymous")]
+    #[cfg_attr(feature = "cli", schemars(default = "default_anonymous"))]
     pub anonymous: Vec<String>,
     /// Requests between sites.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub cors: CorsSource,
     /// Help for those who set things up.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub debug: DebugSource,
     /// Where decisions can be seen.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub decision_log: DecisionLogSource,
 }
 
+impl Default for Configuration {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            name: String::new(),
+            scope: None,
+            issuers: Vec::new(),
+            credentials: default_credentials(),
+            api: ApiSource::default(),
+            policy: None,
+            table: None,
+            candidate: None,
+            cluster_admin: None,
+            mode: Mode::default(),
+            shadow: None,
+            forward: ForwardSource::default(),
+            unresolved: UnresolvedSource::default(),
+            searches: Searches::default(),
+            body: BodySource::default(),
+            anonymous: default_anonymous(),
+            cors: CorsSource::default(),
+            debug: DebugSource::default(),
+            decision_log: DecisionLogSource::default(),
+        }
+    }
+}
+
+members!(Configuration {
+    version: required "version",
+    name: required "name",
+    scope: optional "scope",
+    issuers: required "issuers",
+    credentials: optional "credentials",
+    api: optional "api",
+    policy: optional "policy",
+    table: optional "table",
+    candidate: optional "candidate",
+    cluster_admin: optional "clusterAdmin",
+    mode: optional "mode",
+    shadow: optional "shadow",
+    forward: optional "forward",
+    unresolved: optional "unresolved",
+    searches: optional "searches",
+    body: optional "body",
+    anonymous: optional "anonymous",
+    cors: optional "cors",
+    debug: optional "debug",
+    decision_log: optional "decisionLog",
+});
+
 /// Which requests are judged, where the proxy serves other applications, too.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct ScopeSource {
     /// Those whose route names one of these clusters of the proxy,
     pub clusters: Vec<String>,
@@ -85,10 +127,14 @@ pub struct ScopeSource {
     pub authorities: Vec<String>,
 }
 
+members!(ScopeSource {
+    clusters: optional "clusters",
+    authorities: optional "authorities",
+});
+
 /// One issuer.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct IssuerSource {
     /// Exactly what `iss` must be.
     pub issuer: String,
@@ -97,82 +143,144 @@ pub struct IssuerSource {
     /// Its keys.
     pub jwks: JwksSource,
     /// The algorithms it may use; by default all that its keys allow.
-    #[serde(default)]
     pub algorithms: Option<Vec<String>>,
     /// By how much its clock and ours may differ.
-    #[serde(default = "default_skew")]
+    #[cfg_attr(feature = "cli", schemars(default = "default_skew"))]
     pub clock_skew: String,
     /// How its claims name the caller.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub claims: ClaimsSource,
 }
 
+impl Default for IssuerSource {
+    fn default() -> Self {
+        Self {
+            issuer: String::new(),
+            audiences: Vec::new(),
+            jwks: JwksSource::default(),
+            algorithms: None,
+            clock_skew: default_skew(),
+            claims: ClaimsSource::default(),
+        }
+    }
+}
+
+members!(IssuerSource {
+    issuer: required "issuer",
+    audiences: required "audiences",
+    jwks: required "jwks",
+    algorithms: optional "algorithms",
+    clock_skew: optional "clockSkew",
+    claims: optional "claims",
+});
+
 /// Where keys come from: inline, fetched, or both.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct JwksSource {
     /// The key set itself.
-    #[serde(default)]
     pub inline: Option<InlineSource>,
     /// A key set to fetch.
-    #[serde(default)]
     pub remote: Option<RemoteSource>,
     /// A key set to fetch from where the issuer's metadata says.
-    #[serde(default)]
     pub discovery: Option<DiscoverySource>,
 }
 
+members!(JwksSource {
+    inline: optional "inline",
+    remote: optional "remote",
+    discovery: optional "discovery",
+});
+
 /// A key set to fetch.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct RemoteSource {
     /// Where it is.
     pub uri: String,
     /// The proxy's cluster to fetch it from.
     pub cluster: String,
     /// How long an answer may take.
-    #[serde(default = "default_timeout")]
+    #[cfg_attr(feature = "cli", schemars(default = "default_timeout"))]
     pub timeout: String,
     /// How often it is fetched.
-    #[serde(default = "default_refresh")]
+    #[cfg_attr(feature = "cli", schemars(default = "default_refresh"))]
     pub refresh: String,
     /// For how long keys stay good while none can be fetched.
-    #[serde(default = "default_max_stale")]
+    #[cfg_attr(feature = "cli", schemars(default = "default_max_stale"))]
     pub max_stale: String,
 }
 
+impl Default for RemoteSource {
+    fn default() -> Self {
+        let (timeout, refresh, max_stale) = (default_timeout(), default_refresh(), default_max_stale());
+        Self { uri: String::new(), cluster: String::new(), timeout, refresh, max_stale }
+    }
+}
+
+members!(RemoteSource {
+    uri: required "uri",
+    cluster: required "cluster",
+    timeout: optional "timeout",
+    refresh: optional "refresh",
+    max_stale: optional "maxStale",
+});
+
 /// A key set to fetch from where the issuer's metadata says.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct DiscoverySource {
     /// The proxy's cluster to fetch both from.
     pub cluster: String,
     /// How long an answer may take.
-    #[serde(default = "default_timeout")]
+    #[cfg_attr(feature = "cli", schemars(default = "default_timeout"))]
     pub timeout: String,
     /// How often it is fetched.
-    #[serde(default = "default_refresh")]
+    #[cfg_attr(feature = "cli", schemars(default = "default_refresh"))]
     pub refresh: String,
     /// For how long keys stay good while none can be fetched.
-    #[serde(default = "default_max_stale")]
+    #[cfg_attr(feature = "cli", schemars(default = "default_max_stale"))]
     pub max_stale: String,
 }
 
+impl Default for DiscoverySource {
+    fn default() -> Self {
+        let (timeout, refresh, max_stale) = (default_timeout(), default_refresh(), default_max_stale());
+        Self { cluster: String::new(), timeout, refresh, max_stale }
+    }
+}
+
+members!(DiscoverySource {
+    cluster: required "cluster",
+    timeout: optional "timeout",
+    refresh: optional "refresh",
+    max_stale: optional "maxStale",
+});
+
 /// A key set (RFC 7517 section 5).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct InlineSource {
     /// Its keys.
     pub keys: Vec<Value>,
 }
 
+/// A key set may have other members, which are let be.
+impl Shape for InlineSource {
+    fn take(&mut self, value: Value) -> Result<(), Misshapen> {
+        let Value::Object(mut set) = value else { return Err(Misshapen::invalid(&value, "an object")) };
+        let keys = set.remove("keys").ok_or_else(|| Misshapen::new("missing field `keys`".into()))?;
+        self.keys.take(keys).map_err(|error| error.within(Step::Member("keys".into())))
+    }
+}
+
 /// How claims name the caller; names or JSONPath, as in `camunda.security.authentication.oidc`.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct ClaimsSource {
     /// The username.
     pub username: String,
@@ -184,6 +292,13 @@ pub struct ClaimsSource {
     pub groups: Option<String>,
 }
 
+members!(ClaimsSource {
+    username: optional "username",
+    client_id: optional "clientId",
+    prefer_username: optional "preferUsername",
+    groups: optional "groups",
+});
+
 impl Default for ClaimsSource {
     fn default() -> Self {
         Self { username: "sub".into(), client_id: None, prefer_username: false, groups: None }
@@ -191,43 +306,55 @@ impl Default for ClaimsSource {
 }
 
 /// Where a token may stand.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct CredentialSource {
     /// In a header; or
-    #[serde(default)]
     pub header: Option<HeaderCredential>,
     /// in a cookie.
-    #[serde(default)]
     pub cookie: Option<CookieCredential>,
 }
 
+members!(CredentialSource {
+    header: optional "header",
+    cookie: optional "cookie",
+});
+
 /// A cookie with a token.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct CookieCredential {
     /// Its name.
     pub name: String,
 }
 
+members!(CookieCredential {
+    name: required "name",
+});
+
 /// A header with a token.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct HeaderCredential {
     /// Its name.
     pub name: String,
     /// What stands before the token.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub prefix: String,
 }
 
+members!(HeaderCredential {
+    name: required "name",
+    prefix: optional "prefix",
+});
+
 /// The cluster's API.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct ApiSource {
     /// The cluster's version, such as `8.9`.
     pub version: String,
@@ -241,11 +368,18 @@ pub struct ApiSource {
     pub extra_operations: Vec<ExtraOperationSource>,
 }
 
+members!(ApiSource {
+    version: optional "version",
+    base_path: optional "basePath",
+    surfaces: optional "surfaces",
+    multi_tenancy: optional "multiTenancy",
+    extra_operations: optional "extraOperations",
+});
+
 /// An operation that the catalogue lacks; what it says is what `portcullis operations --json` prints of
 /// one that is built in.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct ExtraOperationSource {
     /// Its id: letters and digits.
     pub operation: String,
@@ -256,26 +390,35 @@ pub struct ExtraOperationSource {
     /// How the grants are combined.
     pub mode: ExtraMode,
     /// What can satisfy it.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub grants: Vec<ExtraGrantSource>,
     /// Where it names a tenant: `body:/name`, `multipart:name`, `path:name`, `filter` or `key`.
-    #[serde(default)]
     pub tenant: Option<String>,
     /// Whether the cluster answers it without a credential; needs `mode: none`.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub public: bool,
     /// Whether a caller without any grant may still succeed; needs `mode: all-matched`.
-    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(default))]
     pub never_denied: bool,
     /// A remark.
-    #[serde(default)]
     pub note: Option<String>,
 }
 
+members!(ExtraOperationSource {
+    operation: required "operation",
+    method: required "method",
+    path: required "path",
+    mode: required "mode",
+    grants: optional "grants",
+    tenant: optional "tenant",
+    public: optional "public",
+    never_denied: optional "neverDenied",
+    note: optional "note",
+});
+
 /// A permission that can satisfy an operation.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct ExtraGrantSource {
     /// The type of the resource.
     pub resource_type: String,
@@ -285,19 +428,25 @@ pub struct ExtraGrantSource {
     /// `result-filter`.
     pub resource_id_source: String,
     /// With an id in the body: the member that may hold a key instead, `body:/name`.
-    #[serde(default)]
     pub resource_key_source: Option<String>,
     /// When it counts: `body:/name=true`, `body:/name=false`, or words for what only the cluster knows.
-    #[serde(default)]
     pub condition: Option<String>,
 }
 
+members!(ExtraGrantSource {
+    resource_type: required "resourceType",
+    permission_type: required "permissionType",
+    resource_id_source: required "resourceIdSource",
+    resource_key_source: optional "resourceKeySource",
+    condition: optional "condition",
+});
+
 /// The method of an operation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "UPPERCASE")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename_all = "UPPERCASE"))]
 pub enum ExtraMethod {
     /// GET
+    #[default]
     Get,
     /// POST
     Post,
@@ -309,12 +458,14 @@ pub enum ExtraMethod {
     Delete,
 }
 
+words!(ExtraMethod { Get: "GET", Post: "POST", Put: "PUT", Patch: "PATCH", Delete: "DELETE" });
+
 /// How the grants of an operation are combined.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename_all = "kebab-case"))]
 pub enum ExtraMode {
     /// No grant is needed.
+    #[default]
     None,
     /// The one grant.
     Single,
@@ -332,6 +483,17 @@ pub enum ExtraMode {
     Unmapped,
 }
 
+words!(ExtraMode {
+    None: "none",
+    Single: "single",
+    AnyOf: "any-of",
+    AllOf: "all-of",
+    OneByType: "one-by-type",
+    AllMatched: "all-matched",
+    ClusterAdmin: "cluster-admin",
+    Unmapped: "unmapped"
+});
+
 impl Default for ApiSource {
     fn default() -> Self {
         Self {
@@ -345,9 +507,12 @@ impl Default for ApiSource {
 }
 
 /// Who administers the whole cluster, as in `camunda.security.cluster-admin.oidc`; any match counts.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct ClusterAdminSource {
     /// Clients, by id.
     pub clients: Vec<String>,
@@ -357,10 +522,15 @@ pub struct ClusterAdminSource {
     pub claims: Vec<AdminClaimSource>,
 }
 
+members!(ClusterAdminSource {
+    clients: optional "clients",
+    groups: optional "groups",
+    claims: optional "claims",
+});
+
 /// A claim that makes an administrator.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct AdminClaimSource {
     /// Its name.
     pub name: String,
@@ -368,10 +538,14 @@ pub struct AdminClaimSource {
     pub value: String,
 }
 
+members!(AdminClaimSource {
+    name: required "name",
+    value: required "value",
+});
+
 /// What becomes of decisions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum Mode {
     /// They are enforced.
     #[default]
@@ -380,19 +554,27 @@ pub enum Mode {
     Shadow,
 }
 
+words!(Mode { Enforce: "enforce", Shadow: "shadow" });
+
 /// How long decisions are only logged and counted.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename_all = "camelCase"))]
 pub struct ShadowSource {
     /// The end, in RFC 3339; afterwards they are enforced.
     pub until: String,
 }
 
+members!(ShadowSource {
+    until: required "until",
+});
+
 /// How permitted requests are forwarded.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct ForwardSource {
     /// Whether the caller's identity is put on in headers.
     pub identity_headers: bool,
@@ -400,10 +582,14 @@ pub struct ForwardSource {
     pub token: ForwardToken,
 }
 
+members!(ForwardSource {
+    identity_headers: optional "identityHeaders",
+    token: optional "token",
+});
+
 /// What becomes of the token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum ForwardToken {
     /// It stays where it is.
     #[default]
@@ -412,10 +598,15 @@ pub enum ForwardToken {
     Remove,
 }
 
+words!(ForwardToken { Keep: "keep", Remove: "remove" });
+
 /// What becomes of an allow that only the cluster can complete.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct UnresolvedSource {
     /// By default.
     pub default: DeferOrDeny,
@@ -423,10 +614,14 @@ pub struct UnresolvedSource {
     pub operations: BTreeMap<String, DeferOrDeny>,
 }
 
+members!(UnresolvedSource {
+    default: optional "default",
+    operations: optional "operations",
+});
+
 /// Left to the cluster, or denied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum DeferOrDeny {
     /// Left to the cluster.
     #[default]
@@ -435,10 +630,11 @@ pub enum DeferOrDeny {
     Deny,
 }
 
+words!(DeferOrDeny { Defer: "defer", Deny: "deny" });
+
 /// What becomes of a search by a principal that holds nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum Searches {
     /// It is forwarded: the cluster answers without rows.
     #[default]
@@ -447,18 +643,26 @@ pub enum Searches {
     Deny,
 }
 
+words!(Searches { Forward: "forward", Deny: "deny" });
+
 /// How bodies that decide are read.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct BodySource {
     /// What is held back until the verdict.
     pub gate: GateSource,
     /// The longest body that is read.
-    #[serde(deserialize_with = "whole")]
-    #[cfg_attr(feature = "cli", schemars(with = "u64"))]
     pub max_bytes: u64,
 }
+
+members!(BodySource {
+    gate: optional "gate",
+    max_bytes: optional "maxBytes",
+});
 
 impl Default for BodySource {
     fn default() -> Self {
@@ -467,9 +671,8 @@ impl Default for BodySource {
 }
 
 /// What is held back until the verdict.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum GateSource {
     /// The whole request.
     Hold,
@@ -477,19 +680,27 @@ pub enum GateSource {
     Stream,
 }
 
+words!(GateSource { Hold: "hold", Stream: "stream" });
+
 /// Requests between sites (Fetch standard, CORS protocol).
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct CorsSource {
     /// What becomes of preflight requests, which carry no credential.
     pub preflight: Preflight,
 }
 
+members!(CorsSource {
+    preflight: optional "preflight",
+});
+
 /// What becomes of preflight requests.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum Preflight {
     /// They are refused.
     #[default]
@@ -498,19 +709,31 @@ pub enum Preflight {
     Forward,
 }
 
+words!(Preflight { Deny: "deny", Forward: "forward" });
+
 /// Help for those who set things up.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct DebugSource {
     /// Whether refusals carry the reason in a header.
     pub explain_header: bool,
 }
 
+members!(DebugSource {
+    explain_header: optional "explainHeader",
+});
+
 /// Where decisions can be seen.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct DecisionLogSource {
     /// As JSON in the filter state, for access logs.
     pub filter_state: bool,
@@ -522,16 +745,31 @@ pub struct DecisionLogSource {
     pub principals: PrincipalsSource,
 }
 
+members!(DecisionLogSource {
+    filter_state: optional "filterState",
+    lines: optional "lines",
+    sample: optional "sample",
+    principals: optional "principals",
+});
+
 /// Which decisions get a line in the proxy's log: shares from 0 to 1.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, rename_all = "camelCase", default)
+)]
 pub struct SampleSource {
     /// Of allowed calls.
     pub allow: f64,
     /// Of denied calls.
     pub deny: f64,
 }
+
+members!(SampleSource {
+    allow: optional "allow",
+    deny: optional "deny",
+});
 
 impl Default for SampleSource {
     fn default() -> Self {
@@ -540,9 +778,8 @@ impl Default for SampleSource {
 }
 
 /// What a log says of users and clients.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum PrincipalsSource {
     /// Their names.
     #[default]
@@ -550,6 +787,8 @@ pub enum PrincipalsSource {
     /// The SHA-256 digests of their names.
     Hashed,
 }
+
+words!(PrincipalsSource { Plain: "plain", Hashed: "hashed" });
 
 fn default_credentials() -> Vec<CredentialSource> {
     let header = HeaderCredential { name: "Authorization".into(), prefix: "Bearer ".into() };
@@ -574,19 +813,6 @@ fn default_max_stale() -> String {
 
 fn default_skew() -> String {
     "60s".into()
-}
-
-/// A whole number; control planes turn `1` into `1.0`.
-fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let expected = &"a whole number";
-    let value = Value::deserialize(deserializer)?;
-    let Value::Number(number) = &value else {
-        return Err(D::Error::invalid_type(json::unexpected(&value), expected));
-    };
-    let from_float = || number.as_f64().filter(|f| f.fract() == 0.0 && (0.0..9e15).contains(f));
-    #[cfg_attr(not(test), expect(clippy::as_conversions, reason = "checked just above"))]
-    let whole = number.as_u64().or_else(|| from_float().map(|f| f as u64));
-    whole.ok_or_else(|| D::Error::invalid_value(json::unexpected(&value), expected))
 }
 
 /// Reads the shape.

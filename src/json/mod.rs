@@ -10,8 +10,8 @@ use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
-pub(crate) use shape::unexpected;
-pub use shape::{Misshapen, shape};
+pub use shape::{Member, Misshapen, Shape, Step, object, shape, word};
+pub(crate) use shape::{members, words};
 
 /// Reads one JSON document.
 ///

@@ -1,10 +1,12 @@
 //! The shape of a policy: what the cluster's API answers to searches for its authorizations,
 //! roles, groups, mapping rules and tenants, with their members listed in place.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use crate::json::{Misshapen, Shape, members};
+use serde::Serialize;
+use serde_json::Value;
 
 /// A whole policy. Sections may be absent.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Policy {
@@ -20,8 +22,16 @@ pub struct Policy {
     pub tenants: Vec<Tenant>,
 }
 
+members!(Policy {
+    authorizations: optional "authorizations",
+    roles: optional "roles",
+    groups: optional "groups",
+    mapping_rules: optional "mappingRules",
+    tenants: optional "tenants",
+});
+
 /// One grant.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Authorization {
@@ -46,8 +56,18 @@ pub struct Authorization {
     pub(crate) _key: Ignored,
 }
 
+members!(Authorization {
+    owner_type: required "ownerType",
+    owner_id: required "ownerId",
+    resource_type: required "resourceType",
+    resource_id: optional "resourceId",
+    resource_property_name: optional "resourcePropertyName",
+    permission_types: required "permissionTypes" or "permissions",
+    _key: optional "authorizationKey",
+});
+
 /// A role and who is in it.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Role {
@@ -73,8 +93,18 @@ pub struct Role {
     pub(crate) _description: Ignored,
 }
 
+members!(Role {
+    role_id: required "roleId",
+    users: optional "users",
+    clients: optional "clients",
+    groups: optional "groups",
+    mapping_rules: optional "mappingRules",
+    _name: optional "name",
+    _description: optional "description",
+});
+
 /// A group and who is in it.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Group {
@@ -100,8 +130,18 @@ pub struct Group {
     pub(crate) _description: Ignored,
 }
 
+members!(Group {
+    group_id: required "groupId",
+    users: optional "users",
+    clients: optional "clients",
+    mapping_rules: optional "mappingRules",
+    roles: optional "roles",
+    _name: optional "name",
+    _description: optional "description",
+});
+
 /// A mapping rule.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
@@ -116,8 +156,15 @@ pub struct Rule {
     pub(crate) _name: Ignored,
 }
 
+members!(Rule {
+    mapping_rule_id: required "mappingRuleId",
+    claim_name: required "claimName",
+    claim_value: required "claimValue",
+    _name: optional "name",
+});
+
 /// A tenant and who is assigned to it.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Tenant {
@@ -146,12 +193,23 @@ pub struct Tenant {
     pub(crate) _description: Ignored,
 }
 
+members!(Tenant {
+    tenant_id: required "tenantId",
+    users: optional "users",
+    clients: optional "clients",
+    groups: optional "groups",
+    roles: optional "roles",
+    mapping_rules: optional "mappingRules",
+    _name: optional "name",
+    _description: optional "description",
+});
+
 /// A value that exports have and decisions do not need.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Ignored;
 
-impl<'de> Deserialize<'de> for Ignored {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+impl Shape for Ignored {
+    fn take(&mut self, _: Value) -> Result<(), Misshapen> {
+        Ok(())
     }
 }

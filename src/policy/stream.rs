@@ -1,8 +1,8 @@
 //! Policies as JSON, taken item by item: no more than one item is ever held as it is read.
 
 use super::Collector;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use crate::json::{Misshapen, Shape, Step, Strict, shape};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -77,7 +77,7 @@ impl<T, E, F: FnMut(usize, T) -> Result<(), E>> Items<T, F> {
 
 impl<'de, T, E, F> DeserializeSeed<'de> for Items<T, F>
 where
-    T: Deserialize<'de>,
+    T: Shape + Default,
     E: fmt::Display,
     F: FnMut(usize, T) -> Result<(), E>,
 {
@@ -90,7 +90,7 @@ where
 
 impl<'de, T, E, F> Visitor<'de> for Items<T, F>
 where
-    T: Deserialize<'de>,
+    T: Shape + Default,
     E: fmt::Display,
     F: FnMut(usize, T) -> Result<(), E>,
 {
@@ -103,34 +103,13 @@ where
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
         let section = self.section;
         for number in 0_usize.. {
-            let item = items.next_element::<Object<T>>();
-            let item = item.map_err(|e| A::Error::custom(format_args!("{section}[{number}]: {e}")))?;
-            let Some(Object(item)) = item else { break };
+            let value = items.next_element::<Strict>();
+            let value = value.map_err(|e| A::Error::custom(format_args!("{section}[{number}]: {e}")))?;
+            let Some(Strict(value)) = value else { break };
+            let within = |e: Misshapen| e.within(Step::Item(number)).within(Step::Member(section.into()));
+            let item = shape(value).map_err(|e| A::Error::custom(within(e)))?;
             (self.take)(number, item).map_err(A::Error::custom)?;
         }
         Ok(())
-    }
-}
-
-/// An item that is an object, and not a list of its members' values.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData))
-    }
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = Object<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(members)).map(Object)
     }
 }

@@ -2,10 +2,9 @@
 
 use super::message;
 use crate::authn::Subject;
-use crate::json;
+use crate::json::{self, Misshapen, Shape, members};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -57,8 +56,7 @@ pub struct CaseRequest {
     pub message: Option<Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Default)]
 struct CaseFile {
     name: String,
     principal: Option<PrincipalFile>,
@@ -68,42 +66,78 @@ struct CaseFile {
     expect: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+members!(CaseFile {
+    name: required "name",
+    principal: optional "principal",
+    claims: optional "claims",
+    token: optional "token",
+    request: required "request",
+    expect: required "expect",
+});
+
+#[derive(Default)]
 struct PrincipalFile {
     username: Option<String>,
     client_id: Option<String>,
     groups: Option<Vec<String>>,
-    #[serde(default)]
     claims: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+members!(PrincipalFile {
+    username: optional "username",
+    client_id: optional "clientId",
+    groups: optional "groups",
+    claims: optional "claims",
+});
+
+#[derive(Default)]
 struct RequestFile {
     method: Option<String>,
     path: Option<String>,
     grpc: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    message: Option<Value>,
-    #[serde(default)]
+    message: Present,
     headers: BTreeMap<String, HeaderFile>,
-    #[serde(default, deserialize_with = "present")]
-    body: Option<Value>,
+    body: Present,
     raw_body: Option<String>,
     body_base64: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum HeaderFile {
-    One(String),
-    Many(Vec<String>),
+members!(RequestFile {
+    method: optional "method",
+    path: optional "path",
+    grpc: optional "grpc",
+    message: optional "message",
+    headers: optional "headers",
+    body: optional "body",
+    raw_body: optional "rawBody",
+    body_base64: optional "bodyBase64",
+});
+
+/// The values of a header of one name.
+#[derive(Default)]
+struct HeaderFile(Vec<String>);
+
+impl Shape for HeaderFile {
+    fn take(&mut self, value: Value) -> Result<(), Misshapen> {
+        match value {
+            Value::String(one) => {
+                self.0 = vec![one];
+                Ok(())
+            }
+            many => self.0.take(many),
+        }
+    }
 }
 
 /// Tells an absent member from one that is null.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+#[derive(Default)]
+struct Present(Option<Value>);
+
+impl Shape for Present {
+    fn take(&mut self, value: Value) -> Result<(), Misshapen> {
+        self.0 = Some(value);
+        Ok(())
+    }
 }
 
 /// The bodies that a request can be given.
@@ -199,6 +233,7 @@ pub(super) fn parse(value: Value) -> Result<Case, String> {
         _ => return Err("a case has at most one of principal, claims and token".into()),
     };
     let RequestFile { method, path, grpc, message, headers, body, raw_body, body_base64 } = file.request;
+    let (Present(message), Present(body)) = (message, body);
     let body = match (body, raw_body, body_base64) {
         (None, None, None) => None,
         (Some(value), None, None) => Some(BodySource::Json(value)),
@@ -206,14 +241,13 @@ pub(super) fn parse(value: Value) -> Result<Case, String> {
         (None, None, Some(text)) => Some(BodySource::Base64(text)),
         _ => return Err("request: has more than one of body, rawBody and bodyBase64".into()),
     };
-    let headers = headers.into_iter().flat_map(|(name, value)| match value {
-        HeaderFile::One(value) => vec![(name, value)],
-        HeaderFile::Many(values) => values.into_iter().map(|value| (name.clone(), value)).collect(),
-    });
-    let headers = headers.collect();
+    let mut all = Vec::new();
+    for (name, HeaderFile(values)) in headers {
+        all.extend(values.into_iter().map(|value| (name.clone(), value)));
+    }
     let request = match (grpc, method, path) {
-        (Some(call), None, None) => CaseRequest::grpc(&call, message.as_ref(), headers, body)?,
-        (None, Some(method), Some(path)) if message.is_none() => CaseRequest::new(method, path, headers, body)?,
+        (Some(call), None, None) => CaseRequest::grpc(&call, message.as_ref(), all, body)?,
+        (None, Some(method), Some(path)) if message.is_none() => CaseRequest::new(method, path, all, body)?,
         _ => return Err("request: has either method and path, or grpc and message".into()),
     };
     Ok(Case { name: file.name, caller, request, expect: file.expect })

@@ -87,7 +87,7 @@ fn identity(username: &str, client_id: &str, groups: &str, document: &Value) {
 /// A mapping rule makes an owner where the reference says so, too.
 fn rule(claim: &str, value: &str, document: &Value) {
     let rule = Rule { id: "r".into(), claim: claim.into(), value: value.into() };
-    let policy: Policy = serde_json::from_value(serde_json::json!({
+    let policy: Policy = portcullis::json::shape(serde_json::json!({
         "mappingRules": [{ "mappingRuleId": "r", "claimName": claim, "claimValue": value }],
         "roles": [{ "roleId": "role", "mappingRules": ["r"] }],
     }))
