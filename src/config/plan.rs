@@ -16,6 +16,7 @@ use crate::policy;
 use crate::reply::forward::{self, Forward};
 use crate::table::Table;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// The longest body that `body.maxBytes` may allow.
@@ -259,17 +260,18 @@ fn rules(
         DeferOrDeny::Defer => Unresolved::Defer,
         DeferOrDeny::Deny => Unresolved::Deny,
     };
-    let by_operation = source.unresolved.operations.iter().map(|(id, value)| {
+    let mut unresolved_operations = BTreeMap::new();
+    for (id, value) in &source.unresolved.operations {
         let operation = extra.named(id).or(Operation::named(id)).ok_or_else(|| {
             ConfigError::new(format!("unresolved.operations.{id}"), "is not an operation of the catalogue")
         })?;
-        Ok((operation.id.clone(), unresolved(*value)))
-    });
+        unresolved_operations.insert(operation.id.clone(), unresolved(*value));
+    }
     Ok(Rules {
         version,
         multi_tenancy: source.api.multi_tenancy,
         unresolved: unresolved(source.unresolved.default),
-        unresolved_operations: by_operation.collect::<Result<_, ConfigError>>()?,
+        unresolved_operations,
         deny_empty_searches: source.searches == Searches::Deny,
         cluster_admin,
     })

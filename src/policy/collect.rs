@@ -336,7 +336,8 @@ impl Collector {
         let taken = entries.len();
         entries.retain(|entry| !is_rule(entry.space) || rules.contains_key(&entry.owner));
         if entries.len() < taken {
-            let used: BTreeSet<(u8, u32)> = entries.iter().map(|entry| (entry.column, entry.number)).collect();
+            let mut used = BTreeSet::new();
+            used.extend(entries.iter().map(|entry| (entry.column, entry.number)));
             for ((resource, is_property), ids) in &mut ids {
                 let column = column(*resource, *is_property);
                 ids.0.retain(|_, number| used.contains(&(column, number.saturating_add(1))));
@@ -401,9 +402,10 @@ impl Columns {
         }
         let held = |(resource, is_property)| used.get(&column(resource, is_property)).copied();
         let occurring = || ids.keys().filter_map(|key| Some((key.0, held(*key)?)));
-        let types: BTreeSet<&str> = occurring().map(|(resource, _)| resource.name()).collect();
-        let permissions: BTreeSet<&str> =
-            occurring().flat_map(|(resource, set)| resource.permissions(set)).map(|(name, _)| name).collect();
+        // Collecting into a set would sort first, which adds a sort of its own for each type to the module.
+        let (mut types, mut permissions) = (BTreeSet::new(), BTreeSet::new());
+        types.extend(occurring().map(|(resource, _)| resource.name()));
+        permissions.extend(occurring().flat_map(|(resource, set)| resource.permissions(set)).map(|(name, _)| name));
         let position = |names: &BTreeSet<&str>, name: &str| {
             u32::try_from(names.iter().position(|n| *n == name).unwrap_or(0)).unwrap_or(0)
         };

@@ -85,7 +85,7 @@ impl Code {
             .filter(|(_, frequency)| *frequency > 0)
             .map(|(symbol, frequency)| (u64::from(frequency), vec![symbol]))
             .collect();
-        leaves.sort_by_key(|(weight, _)| *weight);
+        sort(&mut leaves);
         let mut merged: Vec<(u64, Vec<u8>)> = Vec::new();
         for _ in 0..LONGEST {
             let packages = merged.chunks_exact(2).map(|pair| {
@@ -93,7 +93,7 @@ impl Code {
                 (weight, pair.iter().flat_map(|(_, symbols)| symbols.iter().copied()).collect())
             });
             let mut next: Vec<(u64, Vec<u8>)> = leaves.iter().cloned().chain(packages).collect();
-            next.sort_by_key(|(weight, _)| *weight);
+            sort(&mut next);
             merged = next;
         }
         // A lone symbol has a code of one bit.
@@ -105,6 +105,12 @@ impl Code {
         }
         lengths
     }
+}
+
+/// Sorts by weight; what weighs the same stays as it was.
+#[inline(never)]
+fn sort(packages: &mut [(u64, Vec<u8>)]) {
+    packages.sort_by_key(|(weight, _)| *weight);
 }
 
 /// The codes of a table.

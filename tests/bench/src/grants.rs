@@ -9,6 +9,8 @@ use portcullis::policy as source;
 use portcullis_e2e::client::Request;
 use serde_json::{Value, json};
 
+use crate::random::Random;
+
 /// Who holds all grants.
 pub const USER: &str = "ada";
 /// As many grants as most cases have.
@@ -36,9 +38,27 @@ pub fn policy(count: usize) -> Value {
     json!({"authorizations": (0..count).map(|n| grant(&owner, "GROUP", "READ", &format!("group-{n}"))).collect::<Vec<_>>()})
 }
 
-/// The same as a compiled table, the form for so many.
-pub fn table(count: usize) -> Result<String> {
-    let (table, _) = source::compile(&json::shape(policy(count))?, 0)?;
+/// What many users may do with many processes, without a pattern that a table could be small by, and
+/// one grant of [`USER`] on a group of that number.
+pub fn organisation(count: usize, group: usize) -> Value {
+    let (users, processes) = (count / 20, count / 50);
+    let mut random = Random::new();
+    let mut name = |letter: char| format!("{letter}{:07x}", random.below(1 << 28));
+    let users: Vec<String> = (0..users).map(|_| name('u') + "@example.com").collect();
+    let processes: Vec<String> = (0..processes).map(|_| name('p')).collect();
+    let permissions = ["READ_PROCESS_DEFINITION", "READ_PROCESS_INSTANCE", "CREATE_PROCESS_INSTANCE"];
+    let others = (1..count).map(|_| {
+        let owner = json!({"ownerType": "USER", "ownerId": users[random.below(users.len())]});
+        let permission = permissions[random.below(permissions.len())];
+        grant(&owner, "PROCESS_DEFINITION", permission, &processes[random.below(processes.len())])
+    });
+    let one = grant(&json!({"ownerType": "USER", "ownerId": USER}), "GROUP", "READ", &format!("group-{group}"));
+    json!({"authorizations": others.chain([one]).collect::<Vec<_>>()})
+}
+
+/// A policy as a compiled table, the form for so many.
+pub fn table(policy: &Value) -> Result<String> {
+    let (table, _) = source::compile(&json::shape(policy.clone())?, 0)?;
     Ok(STANDARD.encode(table))
 }
 
@@ -70,6 +90,11 @@ fn grant(owner: &Value, resource: &str, permission: &str, id: &str) -> Value {
 /// them then.
 pub fn granted(count: usize) -> Request {
     plain(Request::get(path(count / 2)))
+}
+
+/// A call that only a grant on the group of that number allows.
+pub fn of_group(number: usize) -> Request {
+    plain(Request::get(path(number)))
 }
 
 /// A call that no grant allows.

@@ -100,14 +100,8 @@ pub fn bootstrap(options: &Options, providers: &Providers) -> Result<Value> {
             .listener(&of_native, envoys(&of_native, rs256, Cache::On, count));
     }
     let of_million = ours_with(MILLION);
-    let table = grants::table(MILLION)?;
-    gateway = gateway.listener(&of_million, |l| {
-        ours(&of_million, PORTCULLIS, rs256, &json!({}))(l).edit_plugin(|plugin| {
-            let plugin = plugin.as_object_mut().expect("a configuration");
-            plugin.remove("policy");
-            plugin.insert("table".into(), table.into());
-        })
-    });
+    let table = grants::table(&grants::policy(MILLION))?;
+    gateway = gateway.listener(&of_million, |l| with_table(ours(&of_million, PORTCULLIS, rs256, &json!({}))(l), table));
     for (number, module) in options.beside.iter().enumerate() {
         let name = beside(number);
         gateway = gateway.listener(&name, |l| {
@@ -115,6 +109,22 @@ pub fn bootstrap(options: &Options, providers: &Providers) -> Result<Value> {
         });
     }
     Ok(gateway.build())
+}
+
+/// One listener of Portcullis with that table.
+pub fn with_one_table(options: &Options, provider: &Provider, table: String) -> Result<Gateway> {
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+    let ours = |l| unlogged(guarded(answering(l, PORTCULLIS).module(&options.module), provider.jwks()));
+    Ok(Gateway::new(nowhere)?.listener(PORTCULLIS, |l| with_table(ours(l), table)))
+}
+
+/// A compiled table in place of the policy.
+fn with_table(listener: Listener, table: String) -> Listener {
+    listener.edit_plugin(|plugin| {
+        let plugin = plugin.as_object_mut().expect("a configuration");
+        plugin.remove("policy");
+        plugin.insert("table".into(), table.into());
+    })
 }
 
 /// Goes by the tokens of that key set.

@@ -21,6 +21,7 @@ mod machine;
 mod native;
 mod options;
 mod provider;
+mod push;
 mod random;
 mod report;
 mod rounds;
@@ -54,6 +55,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    if options.push {
+        return push::measure(options);
+    }
     for (module, remedy) in options.modules() {
         if !module.is_file() {
             bail!("no module at {}: {remedy}", module.display());

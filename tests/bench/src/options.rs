@@ -8,6 +8,7 @@ use portcullis_e2e::workspace;
 
 const USAGE: &str = "usage: bench [--quick] [--rounds N] [--slot MS] [--module FILE] [--beside FILE]... [--json FILE]
              [--svg FILE]
+       bench --push [--pushes N] [--module FILE]
 
   --quick        a smoke run of a few seconds; its numbers mean little
   --rounds N     how often every case is measured (default 120)
@@ -15,7 +16,9 @@ const USAGE: &str = "usage: bench [--quick] [--rounds N] [--slot MS] [--module F
   --module FILE  measure that module instead of target/portcullis.wasm
   --beside FILE  measure another build of it, too, in the same Envoy
   --json FILE    write everything, each sample too, to that file
-  --svg FILE     draw it";
+  --svg FILE     draw it
+  --push         measure how soon a new table of 100,000 grants is live, and how long it blocks a worker
+  --pushes N     how often (default 40)";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -24,6 +27,10 @@ pub struct Options {
     pub rounds: usize,
     /// For how long each time.
     pub slot: Duration,
+    /// Pushes are measured, and nothing else.
+    pub push: bool,
+    /// How many.
+    pub pushes: usize,
     /// The module.
     pub module: PathBuf,
     /// The module that does nothing.
@@ -42,6 +49,8 @@ impl Options {
         let mut options = Self {
             rounds: 120,
             slot: Duration::from_millis(50),
+            push: false,
+            pushes: 40,
             module: workspace().join("target/portcullis.wasm"),
             noop: beside_this_program("wasm32-wasip1/release/portcullis_bench_noop.wasm")?,
             beside: Vec::new(),
@@ -54,6 +63,8 @@ impl Options {
                 "--quick" => (options.rounds, options.slot) = (3, Duration::from_millis(30)),
                 "--rounds" => options.rounds = positive(&word, &value()?)?,
                 "--slot" => options.slot = Duration::from_millis(positive(&word, &value()?)?),
+                "--push" => options.push = true,
+                "--pushes" => options.pushes = positive(&word, &value()?)?,
                 "--module" => options.module = value()?.into(),
                 "--beside" => options.beside.push(value()?.into()),
                 "--svg" => options.svg = Some(value()?.into()),

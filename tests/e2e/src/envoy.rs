@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
@@ -231,11 +231,22 @@ impl Envoy {
     /// Puts this typed configuration in place of our filter's, and waits for what Envoy says to it.
     /// For an Envoy started with [`Launch::discovered_filter`].
     pub fn push_filter(&self, config: &Value) -> Result<Pushed> {
+        self.push_filter_file(self.filter_resources(config))
+    }
+
+    /// The same, without waiting for anything; when it was done.
+    pub fn put_filter(&self, config: &Value) -> Result<Instant> {
+        let (file, bytes) = (self.filter_file(), self.filter_resources(config));
+        replace(&file, bytes)?;
+        Ok(Instant::now())
+    }
+
+    fn filter_resources(&self, config: &Value) -> String {
         let resource = json!({
             "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
             "name": "portcullis", "typed_config": config,
         });
-        self.push_filter_file(resources(&[resource], &self.version))
+        resources(&[resource], &self.version)
     }
 
     /// Puts these bytes in place of the file that our filter's configuration is read from.
