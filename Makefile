@@ -78,15 +78,19 @@ test-engine:
 test-cluster: wasm envoy
 	cargo run --quiet -p portcullis-cluster
 .PHONY: test-gateway
-test-gateway: wasm cli envoy image target/oras
-	cargo build --quiet --release -p portcullis-bench-noop --target wasm32-wasip1
-	cp '$(OUT)/wasm32-wasip1/release/portcullis_bench_noop.wasm' target/noop.wasm
+test-gateway: wasm cli envoy image target/oras target/noop.wasm
 	cargo run --quiet -p portcullis-envoy-gateway -- $(PARTS)
 
 # What of Istio is built or fetched is kept outside the tree; see tests/istio/fetch.sh.
 .PHONY: test-istio
-test-istio: wasm cli envoy image target/oras
+test-istio: wasm cli envoy image target/oras target/noop.wasm
 	cargo run --quiet -p portcullis-istio -- $(PARTS)
+
+# A plugin that does nothing, as others may have one beside ours.
+.PHONY: target/noop.wasm
+target/noop.wasm: | .rust
+	@cargo build --quiet --release -p portcullis-bench-noop --target wasm32-wasip1
+	@cp '$(OUT)/wasm32-wasip1/release/portcullis_bench_noop.wasm' target/noop.wasm
 
 test-reference: PAIRS = 1000000
 test-reference:

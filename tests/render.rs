@@ -83,6 +83,28 @@ fn istio_gets_a_plugin_and_a_belt() {
     let patches = documents[1]["spec"]["configPatches"].as_array().unwrap();
     let contexts: Vec<&Value> = patches.iter().map(|patch| &patch["match"]["context"]).collect();
     assert_eq!(contexts, ["GATEWAY", "SIDECAR_INBOUND"]);
+    // The listener that ends a waypoint's tunnels has nothing that judges.
+    let listeners: Vec<&Value> = patches.iter().map(|patch| &patch["match"]["listener"]["name"]).collect();
+    assert_eq!(listeners, [&Value::Null, &json!("main_internal")]);
+    assert_eq!(documents[1]["metadata"]["annotations"], Value::Null);
+}
+
+/// Keys that are fetched come through a cluster that a waypoint has only where it is named.
+#[test]
+fn a_waypoint_is_told_where_keys_come_from() {
+    let remote =
+        |host: &str| json!({"remote": {"uri": "https://x.example/k", "cluster": format!("outbound|443||{host}")}});
+    let issuer = |name: &str, jwks: Value| json!({"issuer": name, "audiences": ["x"], "jwks": jwks});
+    let more = json!({"issuers": [
+        issuer("https://a.example", remote("login.b.example")), issuer("https://b.example", remote("login.a.example")),
+        issuer("https://c.example", json!({"discovery": {"cluster": "outbound|443||login.a.example"}})),
+    ]});
+    let hosts = |name: &str, arguments: &[&str]| {
+        let (_, documents) = rendered(name, &[&["istio", "--url", "oci://r.example/p"], arguments].concat(), &more);
+        documents[1]["metadata"]["annotations"]["envoyfilter.istio.io/referenced-services"].clone()
+    };
+    assert_eq!(hosts("keys-waypoint", &["--target-ref", "Gateway/waypoint"]), "login.a.example,login.b.example");
+    assert_eq!(hosts("keys-gateway", &[]), Value::Null);
 }
 
 #[test]

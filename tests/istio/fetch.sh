@@ -4,6 +4,7 @@
 #   bin/   pilot-discovery (istiod), pilot-agent, istioctl, kube-apiserver: built from the Go module proxy
 #          etcd, docker-registry: from Debian's packages (apt-get, dpkg)
 #   crds.yaml, bootstrap.json: from Istio's sources, of the same version
+#   gateway-crds.yaml: the Gateway API, of the version that Istio's go.mod names
 #
 # The first time takes 25 to 40 minutes on two cores, needs Go 1.26 and 10 GB for Go's caches; 0.4 GB remain.
 set -eu
@@ -11,7 +12,8 @@ ISTIO=v0.0.0-20260827124520-eed52ebb66ad  # 1.31-dev: the only version that the 
 KUBERNETES=1.36.1                         # the minor that Istio's go.mod names
 
 out=$(mkdir -p "$1/bin" && cd "$1" && pwd)
-export GOFLAGS=-mod=mod
+given=${GOFLAGS-}  # such as -p=1, to leave a core to others
+export GOFLAGS="-mod=mod $given"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -33,7 +35,7 @@ sources() { (cd "$scratch" && go mod download -json "$1" | sed -n 's/^\t*"Dir": 
 
 # istio TAGS PACKAGE NAME: a command of Istio's.
 istio() {
-    GOBIN="$scratch" GOFLAGS='' go install -trimpath -tags "$1" \
+    GOBIN="$scratch" GOFLAGS="$given" go install -trimpath -tags "$1" \
         -ldflags '-s -w -X istio.io/istio/pkg/version.buildVersion=1.31-dev' "istio.io/istio/$2@$ISTIO"
 }
 
@@ -72,14 +74,24 @@ debian() {
     mv "$scratch/$1.files/usr/bin/$2" "$scratch/$2"
 }
 
+# The quick ones first: what cannot be fetched is said before half an hour has been spent on building.
+make etcd debian etcd-server
+make docker-registry debian docker-registry
 make pilot-discovery istio vtprotobuf,disable_pgv pilot/cmd/pilot-discovery
 make pilot-agent istio agent,disable_pgv,grpcnotrace,retrynotrace pilot/cmd/pilot-agent
 make istioctl istio vtprotobuf,disable_pgv istioctl/cmd/istioctl
 make kube-apiserver apiserver
-make etcd debian etcd-server
-make docker-registry debian docker-registry
 if [ ! -f "$out/crds.yaml" ] || [ ! -f "$out/bootstrap.json" ]; then
     source=$(sources "istio.io/istio@$ISTIO")
     cat "$source/manifests/charts/base/files/crd-all.gen.yaml" > "$out/crds.yaml"
     cat "$source/tools/packaging/common/envoy_bootstrap.json" > "$out/bootstrap.json"
+fi
+if [ ! -f "$out/gateway-crds.yaml" ]; then
+    source=$(sources "istio.io/istio@$ISTIO")
+    version=$(sed -n 's#^\tsigs.k8s.io/gateway-api \(v[^ ]*\).*#\1#p' "$source/go.mod")
+    definitions=$(sources "sigs.k8s.io/gateway-api@$version")/config/crd/standard
+    for file in "$definitions"/gateway.networking.k8s.io_*.yaml; do
+        cat "$file"; printf '\n---\n'
+    done > "$scratch/gateway-crds.yaml"
+    mv "$scratch/gateway-crds.yaml" "$out/gateway-crds.yaml"
 fi

@@ -1,5 +1,6 @@
 //! The belt: an RBAC filter after ours that lets only judged requests pass.
 
+use super::cel;
 use super::chain::{Filter, Manager, field, list, text, typed};
 use super::finding::Finding;
 use super::plugin::Guard;
@@ -10,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const RBAC: &str = "filters.http.rbac.v3.RBAC";
 /// A filter that can stop what RBAC at a cluster does not see.
 const LUA: &str = "filters.http.lua.v3.Lua";
-const KEY: &str = "wasm.portcullis_belt";
+/// The filter state that the belt demands.
+pub const KEY: &str = "wasm.portcullis_belt";
 
 /// What RBAC rules demand.
 #[derive(PartialEq, Eq, Debug)]
@@ -23,9 +25,11 @@ pub enum Rules {
     Open,
 }
 
-/// What the `rules` of an RBAC filter demand.
+/// What the `rules`, or the `matcher`, of an RBAC filter demand.
 pub fn rules(rbac: &Value) -> Rules {
-    let Some(rules) = field(rbac, "rules") else { return Rules::NoBelt };
+    let Some(rules) = field(rbac, "rules") else {
+        return field(rbac, "matcher").map_or(Rules::NoBelt, matcher);
+    };
     if !rules.to_string().contains(KEY) {
         return Rules::NoBelt;
     }
@@ -58,6 +62,49 @@ fn demands(principal: &Value, values: &mut BTreeSet<String>) -> bool {
         return !ids.is_empty() && ids.iter().all(|p| demands(p, values));
     }
     false
+}
+
+/// What the tree of matchers of an RBAC filter demands, as Envoy Gateway makes it of a SecurityPolicy.
+fn matcher(matcher: &Value) -> Rules {
+    let Some(matchers) = field(matcher, "matcher_list").map(|list_of| list(list_of, "matchers")) else {
+        return Rules::NoBelt;
+    };
+    if !matchers.iter().any(|one| one.to_string().contains(KEY)) {
+        return Rules::NoBelt;
+    }
+    let mut values = BTreeSet::new();
+    let tight = matchers.iter().all(|one| {
+        field(one, "on_match").is_some_and(denies)
+            || field(one, "predicate").is_some_and(|predicate| fulfilled(predicate, &mut values))
+    });
+    // What no matcher matches is denied, unless it says otherwise.
+    if tight && field(matcher, "on_no_match").is_none_or(denies) { Rules::Demands(values) } else { Rules::Open }
+}
+
+/// Whether the action of a matcher refuses the request.
+fn denies(on_match: &Value) -> bool {
+    let action = field(on_match, "action").and_then(|action| field(action, "typed_config"));
+    action.map(typed).is_some_and(|(_, action)| text(action, "action") == "DENY")
+}
+
+/// Whether a predicate can only be fulfilled by a request that the filter has judged.
+fn fulfilled(predicate: &Value, values: &mut BTreeSet<String>) -> bool {
+    let parts = |name: &str| field(predicate, name).map(|inner| list(inner, "predicate"));
+    if let Some(all) = parts("and_matcher") {
+        return all.iter().any(|part| fulfilled(part, values));
+    }
+    if let Some(any) = parts("or_matcher") {
+        return !any.is_empty() && any.iter().all(|part| fulfilled(part, values));
+    }
+    expression(predicate).is_some_and(|expression| cel::parsed(expression, values))
+}
+
+/// The expression in CEL that a predicate evaluates.
+fn expression(predicate: &Value) -> Option<&Value> {
+    let single = field(predicate, "single_predicate")?;
+    let (_, matcher) = typed(field(field(single, "custom_match")?, "typed_config")?);
+    let expression = field(matcher, "expr_match")?;
+    field(field(expression, "cel_expr_parsed").or_else(|| field(expression, "cel_expr_checked"))?, "expr")
 }
 
 /// Whether a filter is an RBAC filter.

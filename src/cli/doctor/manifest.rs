@@ -2,6 +2,8 @@
 //! replace a plugin silently in more ways than Envoy alone does; what can be seen in the manifest is
 //! found here.
 
+use super::belt::{self, KEY};
+use super::cel;
 use super::chain::{field, flag, list, text};
 use super::finding::Finding;
 use super::plugin::{self, Guard};
@@ -9,7 +11,6 @@ use crate::config::Gate;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-const BELT: &str = "wasm.portcullis_belt";
 /// Members of a WasmPlugin's `spec`, and of the `wasm` of a TrafficExtension.
 const KNOWN: [&str; 18] = [
     "selector",
@@ -115,6 +116,11 @@ pub fn examine(manifests: &Manifests<'_>, policy: Option<&Value>, findings: &mut
         match manifest {
             Manifest::Istio { at, spec, wasm } => istio(at, spec, wasm, findings),
             Manifest::Gateway { at, spec, wasm } => gateway(at, spec, wasm, findings),
+        }
+        if let Manifest::Gateway { spec, .. } = manifest
+            && by_security_policies(at, spec, &guard, &manifests.all, findings)
+        {
+            continue;
         }
         belt(at, &guard, &manifests.all, findings);
     }
@@ -300,8 +306,7 @@ fn gateway(at: &str, spec: &Value, wasm: &Value, findings: &mut Vec<Finding>) {
     }
     unknown(at, &[spec], &KNOWN_TO_GATEWAY, "Envoy Gateway", findings);
     unknown(at, &[wasm], &KNOWN_OF_WASM, "Envoy Gateway", findings);
-    let targets = list(spec, "targetRefs").iter().chain(spec.get("targetRef"));
-    if targets.filter(|t| text(t, "kind") == "Gateway").count() > 0 {
+    if targets(spec).filter(|t| text(t, "kind") == "Gateway").count() > 0 {
         findings.push(Finding::warning(
             "gateway_level",
             at,
@@ -311,20 +316,85 @@ fn gateway(at: &str, spec: &Value, wasm: &Value, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Examines the belt where SecurityPolicies of Envoy Gateway are it; `false` where none of them is, or
+/// where a patch is it, too, which stands on all routes.
+fn by_security_policies(at: &str, spec: &Value, guard: &Guard, all: &[&Value], findings: &mut Vec<Finding>) -> bool {
+    let with_belt = |kind: &str| -> Vec<&Value> {
+        let of_kind = all.iter().filter(|d| text(d, "kind") == kind && d.to_string().contains(KEY));
+        of_kind.copied().collect()
+    };
+    let policies = with_belt("SecurityPolicy");
+    if policies.is_empty() || !with_belt("EnvoyPatchPolicy").is_empty() {
+        return false;
+    }
+    for policy in &policies {
+        let name = policy.get("metadata").map(|m| text(m, "name")).unwrap_or_default();
+        let place = format!("SecurityPolicy {name}");
+        match demanded(policy) {
+            Some(values) => belt::examine_values(&place, guard, &values, findings),
+            None => findings.push(Finding::critical(
+                "belt_open",
+                &place,
+                "the belt has a way past: a rule that allows without our filter state, or `defaultAction: Allow`",
+                "Have one rule, whose `cel` is `filter_state['wasm.portcullis_belt'] in [b'<name>:allow', \
+                 b'<name>:pending']`, and `defaultAction: Deny`.",
+            )),
+        }
+    }
+    let held: Vec<&Value> = policies.iter().filter_map(|p| p.get("spec")).flat_map(targets).collect();
+    let same = |one: &Value, other: &Value| ["kind", "name"].iter().all(|m| text(one, m) == text(other, m));
+    let is_gateway = |target: &Value| text(target, "kind") == "Gateway";
+    let selected = policies.iter().any(|p| p.get("spec").is_some_and(|spec| !list(spec, "targetSelectors").is_empty()));
+    if held.iter().any(|target| is_gateway(target)) {
+        findings.push(Finding::warning(
+            "gateway_level",
+            at,
+            "a SecurityPolicy on the Gateway is overridden, without a word, by any other one on a route",
+            "Name the routes in it, or make the belt an EnvoyPatchPolicy.",
+        ));
+    } else if !selected {
+        for target in targets(spec).filter(|target| !held.iter().any(|h| same(h, target))) {
+            findings.push(Finding::critical(
+                "belt_missing",
+                at,
+                format!("no SecurityPolicy with the belt names {} {}", text(target, "kind"), text(target, "name")),
+                "Name each route of the plugin in the belt's `targetRefs`.",
+            ));
+        }
+    }
+    true
+}
+
+/// The values that a SecurityPolicy demands; `None` where there is a way past it.
+fn demanded(policy: &Value) -> Option<BTreeSet<String>> {
+    let authorization = policy.get("spec")?.get("authorization")?;
+    let mut values = BTreeSet::new();
+    let tight = matches!(text(authorization, "defaultAction"), "" | "Deny")
+        && list(authorization, "rules")
+            .iter()
+            .all(|rule| text(rule, "action") == "Deny" || cel::written(text(rule, "cel"), &mut values));
+    tight.then_some(values)
+}
+
+/// What a policy of Envoy Gateway is attached to.
+fn targets(spec: &Value) -> impl Iterator<Item = &Value> {
+    list(spec, "targetRefs").iter().chain(spec.get("targetRef"))
+}
+
 /// The belt stands in another object: an EnvoyFilter, or an EnvoyPatchPolicy.
 fn belt(at: &str, guard: &Guard, all: &[&Value], findings: &mut Vec<Finding>) {
     let carriers: Vec<String> = all
         .iter()
         .filter(|d| matches!(text(d, "kind"), "EnvoyFilter" | "EnvoyPatchPolicy"))
         .map(|d| d.to_string())
-        .filter(|text| text.contains(BELT))
+        .filter(|text| text.contains(KEY))
         .collect();
     if carriers.is_empty() {
         findings.push(Finding::critical(
             "belt_missing",
             at,
             "no belt stands beside it: where the plugin is dropped, everything passes",
-            "Give the belt's manifest (an EnvoyFilter or EnvoyPatchPolicy) in the same call, or write one.",
+            "Give the belt's manifest (an EnvoyFilter, EnvoyPatchPolicy or SecurityPolicy) in the same call, or write one.",
         ));
         return;
     }

@@ -3,10 +3,12 @@
 //! - `document`: reads a live `/config_dump`, a file of it, a bootstrap, or manifests.
 //! - `chain`: the filter chains that stand in it, with their routes.
 //! - `plugin`, `belt`, `after`, `routes`: what can be wrong with each.
+//! - `cel`: what the belt of a SecurityPolicy demands.
 //! - `manifest`: what can be wrong with manifests of Istio and Envoy Gateway.
 
 mod after;
 mod belt;
+mod cel;
 mod chain;
 mod document;
 mod finding;

@@ -47,7 +47,11 @@ pub fn examine(
         let held = held(belt, route, belts);
         let at = &route.at;
         match (off, held) {
-            (false, true) => {}
+            (false, true) => {
+                if let Some(Rules::Demands(values)) = belt.and_then(|belt| brought(belt, route)) {
+                    belt::examine_values(at, guard, &values, findings);
+                }
+            }
             (false, false) if belt.is_none() => {}
             (false, false) => findings.push(Finding::critical(
                 "route_without_belt",
@@ -82,8 +86,14 @@ fn is_off(filter: &Filter<'_>, route: &Route<'_>) -> bool {
 
 /// Whether a belt of the chain lets only judged requests pass on a route.
 fn holds(belt: &Filter<'_>, route: &Route<'_>) -> bool {
-    let given = route.override_of(belt.name).filter(|given| !is_bare(given));
-    !is_off(belt, route) && matches!(belt::on_route(belt, given), Rules::Demands(_))
+    let demanded = brought(belt, route).unwrap_or_else(|| belt::on_route(belt, None));
+    !is_off(belt, route) && matches!(demanded, Rules::Demands(_))
+}
+
+/// What a belt demands that the route brings.
+fn brought(belt: &Filter<'_>, route: &Route<'_>) -> Option<Rules> {
+    let given = route.override_of(belt.name).filter(|given| !is_bare(given))?;
+    Some(belt::on_route(belt, Some(given)))
 }
 
 /// Copies of requests that nobody has judged: RBAC at a cluster does not see what is mirrored, so the

@@ -3,6 +3,7 @@
 use super::Parts;
 use crate::suite::SuiteError;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Schemes by which Istio loads a module.
 const SCHEMES: [&str; 4] = ["oci", "https", "http", "file"];
@@ -64,14 +65,14 @@ pub fn filters(parts: &Parts<'_>) -> Result<Vec<Value>, SuiteError> {
         // A held body waits in the listener's buffer, for which Envoy's default is 1 MiB.
         patches.push(json!({
             "applyTo": "LISTENER",
-            "match": {"context": context},
+            "match": listeners(parts, context),
             "patch": {"operation": "MERGE", "value": {"per_connection_buffer_limit_bytes": parts.buffer()}},
         }));
-        patches.push(patch(place(context, None), "INSERT_FIRST", filter.clone()));
-        patches.push(patch(place(context, Some(ROUTER)), "INSERT_BEFORE", parts.belt()));
+        patches.push(patch(place(parts, context, None), "INSERT_FIRST", filter.clone()));
+        patches.push(patch(place(parts, context, Some(ROUTER)), "INSERT_BEFORE", parts.belt()));
     }
     spec.insert("configPatches".into(), json!(patches));
-    Ok(vec![object(parts, "networking.istio.io/v1alpha3", "EnvoyFilter", &parts.arguments.name, spec)])
+    Ok(vec![envoy_filter(parts, &parts.arguments.name, spec)])
 }
 
 fn module(parts: &Parts<'_>) -> Result<Map<String, Value>, SuiteError> {
@@ -90,13 +91,35 @@ fn belt(parts: &Parts<'_>) -> Result<Value, SuiteError> {
     let patches = contexts(parts).iter().map(|context| {
         json!({
             "applyTo": "HTTP_FILTER",
-            "match": place(context, Some(ROUTER)),
+            "match": place(parts, context, Some(ROUTER)),
             "patch": {"operation": "INSERT_BEFORE", "value": parts.belt()},
         })
     });
     spec.insert("configPatches".into(), patches.collect());
     let name = format!("{}-belt", parts.arguments.name);
-    Ok(object(parts, "networking.istio.io/v1alpha3", "EnvoyFilter", &name, spec))
+    Ok(envoy_filter(parts, &name, spec))
+}
+
+/// An EnvoyFilter. A waypoint knows no clusters but those of its services, unless one of these names further hosts: those
+/// that keys are fetched from.
+fn envoy_filter(parts: &Parts<'_>, name: &str, spec: Map<String, Value>) -> Value {
+    let mut object = object(parts, "networking.istio.io/v1alpha3", "EnvoyFilter", name, spec);
+    let hosts = key_hosts(&parts.configuration);
+    if !parts.arguments.target_ref.is_empty() && !hosts.is_empty() {
+        let hosts = hosts.into_iter().collect::<Vec<_>>().join(",");
+        if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+            metadata.insert("annotations".into(), json!({"envoyfilter.istio.io/referenced-services": hosts}));
+        }
+    }
+    object
+}
+
+/// The hosts of the clusters that keys are fetched through, as Istio names clusters: `outbound|PORT|SUBSET|HOST`.
+fn key_hosts(configuration: &Value) -> BTreeSet<&str> {
+    let issuers = configuration.get("issuers").and_then(Value::as_array);
+    let sources = issuers.into_iter().flatten().filter_map(|issuer| issuer.get("jwks")?.as_object());
+    let clusters = sources.flat_map(Map::values).filter_map(|source| source.get("cluster")?.as_str());
+    clusters.filter_map(|cluster| cluster.strip_prefix("outbound|")?.split('|').nth(2)).collect()
 }
 
 /// Where filters are put. What is attached by reference may be a gateway or a waypoint, and a waypoint
@@ -111,12 +134,27 @@ const fn contexts(parts: &Parts<'_>) -> &'static [&'static str] {
     }
 }
 
-fn place(context: &str, before: Option<&str>) -> Value {
+/// The listeners of a context. Of a waypoint's, one ends the tunnels, for which nothing has judged anything; requests are
+/// in the other.
+fn listeners(parts: &Parts<'_>, context: &str) -> Value {
+    if context == "SIDECAR_INBOUND" && !parts.arguments.sidecar {
+        return json!({"context": context, "listener": {"name": "main_internal"}});
+    }
+    json!({"context": context})
+}
+
+fn place(parts: &Parts<'_>, context: &str, before: Option<&str>) -> Value {
     let mut filter = json!({"name": "envoy.filters.network.http_connection_manager"});
     if let (Some(before), Some(members)) = (before, filter.as_object_mut()) {
         members.insert("subFilter".into(), json!({"name": before}));
     }
-    json!({"context": context, "listener": {"filterChain": {"filter": filter}}})
+    let mut place = listeners(parts, context);
+    if let Some(members) = place.as_object_mut()
+        && let Some(listener) = members.entry("listener").or_insert_with(|| json!({})).as_object_mut()
+    {
+        listener.insert("filterChain".into(), json!({"filter": filter}));
+    }
+    place
 }
 
 /// What the object applies to: proxies with these labels, or the objects that are named.

@@ -61,21 +61,31 @@ impl Portcullis {
         self.doctor(&file.display().to_string())
     }
 
-    /// What it finds in that file, or behind that address.
+    /// What it finds in that file, or behind that address: codes of all but notices.
     pub fn doctor(&self, source: &str) -> Result<BTreeSet<String>> {
-        let mut command = Command::new(&self.command);
-        let output = command.args(["doctor", "--json", source]).output()?;
-        let text = String::from_utf8(output.stdout)?;
-        let findings: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-        let codes = |severe: bool| {
-            let wanted = findings.iter().filter(move |f| (f["severity"] != "notice") == severe);
-            wanted.filter_map(|f| f["code"].as_str().map(Into::into)).collect::<BTreeSet<String>>()
-        };
-        let status = output.status.code();
-        let expected = Some(i32::from(!codes(true).is_empty()));
-        ensure!(status == expected, "doctor {source}: {status:?} {}", String::from_utf8_lossy(&output.stderr));
-        Ok(codes(true))
+        let (status, findings) = self.examined(source)?;
+        let severe = codes(&findings, |severity| severity != "notice");
+        ensure!(status == Some(i32::from(!severe.is_empty())), "doctor {source}: {status:?}");
+        Ok(severe)
     }
+
+    /// The same with notices.
+    pub fn found(&self, source: &str) -> Result<BTreeSet<String>> {
+        Ok(codes(&self.examined(source)?.1, |_| true))
+    }
+
+    fn examined(&self, source: &str) -> Result<(Option<i32>, Vec<Value>)> {
+        let output = Command::new(&self.command).args(["doctor", "--json", source]).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let findings = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        Ok((output.status.code(), findings.with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?))
+    }
+}
+
+/// The codes of findings of some severities.
+fn codes(findings: &[Value], wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let wanted = findings.iter().filter(|finding| finding["severity"].as_str().is_some_and(&wanted));
+    wanted.filter_map(|finding| finding["code"].as_str().map(Into::into)).collect()
 }
 
 /// The least configuration that trusts an issuer.

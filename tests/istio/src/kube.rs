@@ -16,9 +16,24 @@ use std::process::{Command, Stdio};
 const TOKEN: &str = "not-a-secret";
 /// The namespace of all objects here.
 const NAMESPACE: &str = "default";
-/// Objects that scenarios make.
-const MADE: [&str; 5] =
-    ["WasmPlugin", "TrafficExtension", "EnvoyFilter", "RequestAuthentication", "AuthorizationPolicy"];
+/// Kinds of objects that scenarios make, with their groups.
+const MADE: [(&str, &str); 7] = [
+    ("extensions.istio.io/v1alpha1", "WasmPlugin"),
+    ("extensions.istio.io/v1alpha1", "TrafficExtension"),
+    ("networking.istio.io/v1alpha3", "EnvoyFilter"),
+    ("security.istio.io/v1", "RequestAuthentication"),
+    ("security.istio.io/v1", "AuthorizationPolicy"),
+    ("security.istio.io/v1", "PeerAuthentication"),
+    ("networking.istio.io/v1", "Sidecar"),
+];
+/// Kinds that others make.
+const OTHERS: [(&str, &str); 5] = [
+    ("networking.istio.io/v1", "Gateway"),
+    ("networking.istio.io/v1", "VirtualService"),
+    ("networking.istio.io/v1", "ServiceEntry"),
+    ("networking.istio.io/v1", "WorkloadEntry"),
+    ("networking.istio.io/v1", "DestinationRule"),
+];
 
 /// The running API server.
 pub struct Kube {
@@ -81,12 +96,13 @@ impl Kube {
         let call = |method: &str, path: &str, body: &str| call(addr, method, path, body);
         server.wait_until("readiness", || call("GET", "/readyz", "").is_ok_and(|answer| answer.status == 200))?;
         let kube = Self { addr, config, _server: server, _etcd: etcd };
-        kube.install(&fs::read_to_string(parts.file("crds.yaml"))?)?;
+        kube.install(&parts.file("crds.yaml"), MADE.into_iter().chain(OTHERS))?;
         Ok(kube)
     }
 
-    /// Makes kinds of objects known, and waits until they are served.
-    fn install(&self, definitions: &str) -> Result<()> {
+    /// Makes kinds of objects known, and waits until these are served.
+    pub fn install(&self, file: &Path, served: impl IntoIterator<Item = (&'static str, &'static str)>) -> Result<()> {
+        let definitions = fs::read_to_string(file)?;
         let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n";
         let namespace = call(self.addr, "PATCH", &applied("/api/v1/namespaces/istio-system"), text)?;
         ensure!(namespace.status < 300, "{namespace:?}");
@@ -97,8 +113,8 @@ impl Kube {
             let answer = call(self.addr, "PATCH", &applied(&path), text)?;
             ensure!(answer.status < 300, "{name}: {answer:?}");
         }
-        for kind in MADE.into_iter().chain(["Gateway", "VirtualService", "ServiceEntry"]) {
-            let path = format!("{}/{}", group(kind), plural(kind));
+        for (version, kind) in served {
+            let path = format!("{}/{}", group(version), plural(kind));
             let served = || call(self.addr, "GET", &path, "").ok().filter(|answer| answer.status == 200);
             portcullis_e2e::wait::until(&format!("{path} to be served"), served)?;
         }
@@ -119,6 +135,14 @@ impl Kube {
         Ok(())
     }
 
+    /// Writes an object's status, as a controller does.
+    pub fn report(&self, object: &Value) -> Result<()> {
+        let path = format!("{}/status", place(object));
+        let answer = call(self.addr, "PATCH", &applied(&path), &object.to_string())?;
+        ensure!(answer.status < 300, "{path}: {answer:?}");
+        Ok(())
+    }
+
     /// Deletes an object.
     pub fn delete(&self, object: &Value) -> Result<()> {
         let answer = call(self.addr, "DELETE", &place(object), "")?;
@@ -128,8 +152,8 @@ impl Kube {
 
     /// Deletes all that scenarios make.
     pub fn clear(&self) -> Result<()> {
-        for kind in MADE {
-            let path = format!("{}/namespaces/{NAMESPACE}/{}", group(kind), plural(kind));
+        for (version, kind) in MADE {
+            let path = format!("{}/namespaces/{NAMESPACE}/{}", group(version), plural(kind));
             let answer = call(self.addr, "DELETE", &path, "")?;
             ensure!(answer.status < 300, "{path}: {answer:?}");
         }
@@ -137,13 +161,9 @@ impl Kube {
     }
 }
 
-fn group(kind: &str) -> &'static str {
-    match kind {
-        "WasmPlugin" | "TrafficExtension" => "/apis/extensions.istio.io/v1alpha1",
-        "EnvoyFilter" => "/apis/networking.istio.io/v1alpha3",
-        "RequestAuthentication" | "AuthorizationPolicy" => "/apis/security.istio.io/v1",
-        _ => "/apis/networking.istio.io/v1",
-    }
+/// Where the kinds of a group and version stand.
+fn group(version: &str) -> String {
+    if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") }
 }
 
 fn plural(kind: &str) -> String {
@@ -157,7 +177,8 @@ fn place(object: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (kind, metadata) = (text(&object["kind"]), &object["metadata"]);
     let namespace = metadata["namespace"].as_str().unwrap_or(NAMESPACE);
-    format!("{}/namespaces/{namespace}/{}/{}", group(&kind), plural(&kind), text(&metadata["name"]))
+    let group = group(&text(&object["apiVersion"]));
+    format!("{group}/namespaces/{namespace}/{}/{}", plural(&kind), text(&metadata["name"]))
 }
 
 fn applied(path: &str) -> String {

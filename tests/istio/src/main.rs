@@ -1,10 +1,11 @@
 //! Starts a real Istio on loopback (etcd, a Kubernetes API server with Istio's objects, istiod, Istio's
-//! agent with a real Envoy as gateway), applies what `portcullis render` writes, and looks at what
+//! agent with a real Envoy as gateway, sidecar and waypoint), applies what `portcullis render` writes, and looks at what
 //! passes.
 //!
 //! Arguments name the scenarios to play; without, all are. Exit status 0 where all is as it should be,
 //! 1 where it is not, 2 where it could not run.
 
+mod grpc;
 mod guard;
 mod kube;
 mod mesh;

@@ -1,4 +1,4 @@
-//! istiod, and Istio's agent with a real Envoy as ingress gateway.
+//! istiod, and Istio's agent with a real Envoy: as ingress gateway, as sidecar, as waypoint.
 
 use crate::kube::Kube;
 use crate::parts::{Parts, shown};
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where the gateway logs what it has answered.
+/// Where proxies log what they have answered.
 const ACCESS_LOG: &str = "access.log";
 
 /// The running control plane.
@@ -26,8 +26,8 @@ pub struct Istiod {
 }
 
 impl Istiod {
-    /// Starts a stock one over that API server.
-    pub fn start(parts: &Parts, kube: &Kube, folder: &Path) -> Result<Self> {
+    /// Starts a stock one over that API server, with these further settings.
+    pub fn start(parts: &Parts, kube: &Kube, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let (discovery, http, monitoring, ctrlz) = (free_port()?, free_port()?, free_port()?, free_port()?);
         let mesh = folder.join("mesh.yaml");
         fs::write(&mesh, mesh_config(discovery, folder).to_string())?;
@@ -43,6 +43,7 @@ impl Istiod {
         // There is no certificate authority here, and this Envoy is not Istio's build of it.
         istiod.env("ENABLE_CA_SERVER", "false").env("PILOT_CERT_PROVIDER", "none");
         istiod.env("PILOT_ENABLE_ALPN_FILTER", "false").env("PILOT_ENABLE_METADATA_EXCHANGE", "false");
+        istiod.envs(settings.iter().copied());
         let mut server = Server::start("istiod", &mut istiod, folder)?;
         server.wait(http, "/ready")?;
         Ok(Self { server, discovery, monitoring })
@@ -81,19 +82,60 @@ fn mesh_config(discovery: SocketAddr, folder: &Path) -> Value {
     })
 }
 
-/// The running gateway: Istio's agent, and the Envoy that it has started.
-pub struct Gateway {
-    _server: Server,
+/// What a proxy is.
+#[derive(Clone, Copy)]
+pub struct Role {
+    /// What its folder and its log are called.
+    pub name: &'static str,
+    /// What Istio calls its kind.
+    kind: &'static str,
+    /// Its address. It must be no endpoint's, or istiod would take the endpoint's labels for it.
+    address: &'static str,
+    /// Its labels, as JSON.
+    labels: &'static str,
+    /// Further settings.
+    settings: &'static [(&'static str, &'static str)],
+}
+
+/// The stock ingress gateway.
+pub const INGRESS: Role = Role {
+    name: "gateway",
+    kind: "router",
+    address: "127.0.0.9",
+    labels: r#"{"istio":"ingressgateway"}"#,
+    settings: &[],
+};
+
+/// The sidecar of the cluster's pods. Nothing redirects connections to it here: it listens where it is told to.
+pub const SIDECAR: Role = Role {
+    name: "sidecar",
+    kind: "sidecar",
+    address: "127.0.0.10",
+    labels: r#"{"app":"orchestration"}"#,
+    settings: &[("ISTIO_META_INTERCEPTION_MODE", "NONE")],
+};
+
+/// A waypoint. By its address istiod knows which of its services it belongs to.
+pub const WAYPOINT: Role = Role {
+    name: "waypoint",
+    kind: "waypoint",
+    address: "127.0.0.11",
+    labels: r#"{"gateway.networking.k8s.io/gateway-name":"waypoint"}"#,
+    settings: &[],
+};
+
+/// A running proxy: Istio's agent, and the Envoy that it has started.
+pub struct Proxy {
+    server: Server,
     access_log: PathBuf,
     /// Envoy's administration.
     pub admin: SocketAddr,
 }
 
-impl Gateway {
-    /// Starts one, labelled as the stock ingress gateway is. `insecure` are registries that speak
-    /// plain HTTP; loopback ones need no mention.
-    pub fn start(parts: &Parts, istiod: &Istiod, folder: &Path) -> Result<Self> {
-        let home = folder.join("gateway");
+impl Proxy {
+    /// Starts one. What stands in its folder beforehand stays, such as certificates.
+    pub fn start(parts: &Parts, istiod: &Istiod, folder: &Path, role: Role) -> Result<Self> {
+        let home = Self::home(folder, role);
         let data = home.join("var-lib/istio/data");
         fs::create_dir_all(&data)?;
         let template = fs::read_to_string(parts.file("bootstrap.json"))?.replace("{{ .wildcard }}", "127.0.0.1");
@@ -108,28 +150,33 @@ impl Gateway {
         let mut agent = Command::new("unshare");
         agent.args(["--map-root-user", "--mount", "--propagation", "private"]);
         agent.args(["sh", "-c", r#"mount --bind "$0" /var/lib && exec "$@""#]).arg(home.join("var-lib"));
-        agent.arg(parts.program("pilot-agent")).args(["proxy", "router", "--domain", "default.svc.cluster.local"]);
+        agent.arg(parts.program("pilot-agent")).args(["proxy", role.kind, "--domain", "default.svc.cluster.local"]);
         agent.args(["--templateFile", "bootstrap.json", "--proxyLogLevel", "warning,wasm:info"]);
         agent.current_dir(&home).env("PROXY_CONFIG", config.to_string());
-        // The address must be no endpoint's, or istiod would take the endpoint's labels for it.
         for (name, value) in [
-            ("POD_NAME", "gateway"),
+            ("POD_NAME", role.name),
             ("POD_NAMESPACE", "default"),
             ("SERVICE_ACCOUNT", "default"),
-            ("INSTANCE_IP", "127.0.0.9"),
+            ("INSTANCE_IP", role.address),
             ("ISTIO_META_CLUSTER_ID", "Kubernetes"),
-            ("ISTIO_METAJSON_LABELS", r#"{"istio":"ingressgateway"}"#),
+            ("ISTIO_METAJSON_LABELS", role.labels),
             // Nobody is there; for this port alone the agent wants no root certificate.
             ("CA_ADDR", "127.0.0.1:15010"),
         ] {
             agent.env(name, value);
         }
+        agent.envs(role.settings.iter().copied());
         for name in ["ENVOY_STATUS_PORT", "ENVOY_PROMETHEUS_PORT"] {
             agent.env(name, free_port()?.port().to_string());
         }
-        let mut server = Server::start("gateway", &mut agent, folder)?;
+        let mut server = Server::start(role.name, &mut agent, folder)?;
         server.wait(admin, "/ready")?;
-        Ok(Self { _server: server, access_log: folder.join(ACCESS_LOG), admin })
+        Ok(Self { server, access_log: folder.join(ACCESS_LOG), admin })
+    }
+
+    /// What agent and Envoy have logged.
+    pub fn log(&self) -> String {
+        self.server.log()
     }
 
     /// The lines of the access log so far.
@@ -144,7 +191,7 @@ impl Gateway {
     }
 
     /// Where Envoy and the agent keep what they have.
-    pub fn home(folder: &Path) -> PathBuf {
-        folder.join("gateway")
+    pub fn home(folder: &Path, role: Role) -> PathBuf {
+        folder.join(role.name)
     }
 }

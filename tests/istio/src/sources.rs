@@ -95,3 +95,8 @@ impl Web {
 pub fn module() -> PathBuf {
     workspace().join("target/portcullis.wasm")
 }
+
+/// A module that does nothing, made by `make test-istio`.
+pub fn noop() -> PathBuf {
+    workspace().join("target/noop.wasm")
+}

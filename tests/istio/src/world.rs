@@ -2,7 +2,7 @@
 
 use crate::guard::{self, Portcullis, Rendering};
 use crate::kube::Kube;
-use crate::mesh::{Gateway, Istiod};
+use crate::mesh::{INGRESS, Istiod, Proxy, Role};
 use crate::parts::Parts;
 use crate::sources::{Registry, Web, module};
 use anyhow::{Context, Result, ensure};
@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -32,7 +33,7 @@ const CREATE: &str = "/v2/process-instances";
 /// The running world. What is dropped first stands first.
 pub struct World {
     /// `None` only while it is being restarted.
-    gateway: Option<Gateway>,
+    gateway: Option<Proxy>,
     /// The control plane.
     pub istiod: Istiod,
     /// The Kubernetes API.
@@ -114,8 +115,8 @@ impl World {
         let kube = Kube::start(&parts, at)?;
         let ports = [free_port()?, free_port()?];
         kube.apply(&network(&ports, upstream.addr()))?;
-        let istiod = Istiod::start(&parts, &kube, at)?;
-        let gateway = Gateway::start(&parts, &istiod, at)?;
+        let istiod = Istiod::start(&parts, &kube, at, &[])?;
+        let gateway = Proxy::start(&parts, &istiod, at, INGRESS)?;
         let (registry, web) = (Registry::start(&parts, at)?, Web::start(at)?);
         let issuer = Issuer::new("https://idp.test", "orchestration-api")?;
         let token = |issuer: &Issuer, user: &str| issuer.token(&json!({"sub": user, "preferred_username": user}));
@@ -144,16 +145,26 @@ impl World {
     }
 
     /// The gateway.
-    pub fn gateway(&self) -> &Gateway {
+    pub fn gateway(&self) -> &Proxy {
         self.gateway.as_ref().expect("it is restarted as a whole")
     }
 
     /// Starts agent and Envoy anew, with nothing kept.
     pub fn restart_gateway(&mut self) -> Result<()> {
         self.gateway = None;
-        let _ = fs::remove_dir_all(Gateway::home(self.folder.path()));
-        self.gateway = Some(Gateway::start(&self.parts, &self.istiod, self.folder.path())?);
+        let _ = fs::remove_dir_all(Proxy::home(self.folder.path(), INGRESS));
+        self.gateway = Some(self.proxy(INGRESS)?);
         Ok(())
+    }
+
+    /// Starts a proxy.
+    pub fn proxy(&self, role: Role) -> Result<Proxy> {
+        Proxy::start(&self.parts, &self.istiod, self.folder.path(), role)
+    }
+
+    /// Where all of it keeps its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Takes away what scenarios have made, and waits until nothing is judged.
@@ -162,6 +173,12 @@ impl World {
         self.kube.apply(&network(&self.ports, self.upstream.addr()))?;
         self.kube.clear()?;
         self.becomes(OPEN)
+    }
+
+    /// The route to the cluster, as a VirtualService.
+    pub fn route(&self) -> Value {
+        let [.., route] = network(&self.ports, self.upstream.addr());
+        route
     }
 
     /// Lets the gateway listen on further ports, until the scenario ends.
@@ -175,12 +192,22 @@ impl World {
         self.name = format!("portcullis-{}", self.begun);
     }
 
+    /// What is rendered is named.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Keeps the logs of a scenario that has failed.
     pub fn keep_logs(&self, name: &str) {
         let folder = std::env::temp_dir().join("portcullis-istio-failed").join(name);
         let copies = fs::create_dir_all(&folder).and_then(|()| {
-            for log in ["istiod.log", "gateway.log", "access.log"] {
-                fs::copy(self.folder.path().join(log), folder.join(log))?;
+            for log in ["istiod.log", "gateway.log", "access.log", "sidecar.log", "waypoint.log", "ambient.log"] {
+                let file = self.folder.path().join(log);
+                // Some scenarios have proxies of their own, and one a control plane.
+                let file = if file.exists() { file } else { self.folder.path().join("ambient").join(log) };
+                if file.exists() {
+                    fs::copy(file, folder.join(log))?;
+                }
             }
             let dump = self.gateway().config_dump().unwrap_or_default();
             fs::write(folder.join("config_dump.json"), format!("{dump:#}"))
@@ -216,6 +243,11 @@ impl World {
         self.becomes(GUARDED)
     }
 
+    /// The token of `ada`, and that of `dora`.
+    pub fn tokens(&self) -> [&str; 2] {
+        [&self.callers.ada, &self.callers.dora]
+    }
+
     /// Whether `dora` may start that process.
     pub fn dora_may(&self, process: &str) -> bool {
         let call = Request::post(CREATE, &json!({"processDefinitionId": process})).bearer(&self.callers.dora);
@@ -243,16 +275,26 @@ impl World {
 
     /// What the doctor says of the running gateway: exactly these, notices aside.
     pub fn doctor_says(&self, wanted: &[&str]) -> Result<()> {
+        self.doctor_says_of(self.gateway(), wanted)
+    }
+
+    /// The same of another proxy.
+    pub fn doctor_says_of(&self, proxy: &Proxy, wanted: &[&str]) -> Result<()> {
         let wanted: BTreeSet<String> = wanted.iter().map(|code| (*code).to_owned()).collect();
-        let source = format!("http://{}", self.gateway().admin);
+        let source = format!("http://{}", proxy.admin);
         let found = self.portcullis.doctor(&source)?;
-        ensure!(found == wanted, "the doctor says {found:?} of the gateway, not {wanted:?}");
+        ensure!(found == wanted, "the doctor says {found:?} of the proxy, not {wanted:?}");
         Ok(())
     }
 
     /// Does something while all callers call without pause. None of the calls that must not pass
     /// arrives at the cluster to its end.
     pub fn under_fire<T>(&self, act: impl FnOnce(&Self) -> Result<T>) -> Result<(T, Fire)> {
+        self.under_fire_at(self.ports[0], act)
+    }
+
+    /// The same with callers at another address.
+    pub fn under_fire_at<T>(&self, to: SocketAddr, act: impl FnOnce(&Self) -> Result<T>) -> Result<(T, Fire)> {
         let stop = AtomicBool::new(false);
         let (good, bad) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let others = Mutex::new(BTreeSet::new());
@@ -261,7 +303,7 @@ impl World {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::SeqCst) {
-                        let answers = self.callers.ask(self.ports[0]).unwrap_or_default();
+                        let answers = self.callers.ask(to).unwrap_or_default();
                         good.fetch_add(2, Ordering::SeqCst);
                         bad.fetch_add(3, Ordering::SeqCst);
                         if let Ok(mut others) = others.lock() {

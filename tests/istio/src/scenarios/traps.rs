@@ -2,6 +2,8 @@
 //! must not, and the doctor says what has happened.
 
 use super::{broken, with};
+use crate::guard;
+use crate::sources;
 use crate::world::{CLOSED, FAILED, GUARDED, OPEN, World};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -88,6 +90,79 @@ pub fn a_registry_that_is_away_at_start(world: &mut World) -> Result<()> {
         world.registry.resume()
     })?;
     then(world, &with(&plugin, "/metadata/labels", json!({"touched": "once"})), GUARDED)
+}
+
+/// A registry that goes away while all is well: policies still change, for the agent has the module. A tag that it does
+/// not have closes the gateway; the one before opens it again without the registry. After a new start with nothing
+/// kept everything is refused, until it is back and the object changes.
+pub fn a_registry_that_goes_away_later(world: &mut World) -> Result<()> {
+    let url = world.registry.url();
+    let rendered = |world: &World, processes: &[&str]| {
+        let digest = world.registry.digest.clone();
+        let mut rendering = world.rendering(&["istio", "--url", &url, "--sha256", &digest]);
+        rendering.policy = guard::policy(processes);
+        world.portcullis.render(&rendering)
+    };
+    let good = rendered(world, &["invoice"])?;
+    world.guarded_by(&good)?;
+    world.registry.stop();
+    let ((), fire) = world.under_fire(|world| {
+        world.kube.apply(&rendered(world, &["invoice", "holidays"])?)?;
+        world.until("the policy", || world.dora_may("holidays"))?;
+        world.becomes(GUARDED)
+    })?;
+    fire.answered_right()?;
+    let other = with(&good[0], "/spec/sha256", "0".repeat(64).into());
+    let other = with(&other, "/spec/url", format!("{url}23").into());
+    then(world, &other, CLOSED)?;
+    world.doctor_says(&["filter_missing"])?;
+    then(world, &good[0], GUARDED)?;
+    world.restart_gateway()?;
+    let replaced = || world.gateway().config_dump().is_ok_and(|dump| dump.to_string().contains("\"ecds_filters\""));
+    world.until("what the agent puts in the module's place", replaced)?;
+    world.under_fire(|world| {
+        world.becomes(CLOSED)?;
+        world.registry.resume()
+    })?;
+    world.doctor_says(&["filter_missing"])?;
+    then(world, &with(&good[0], "/metadata/labels", json!({"touched": "once"})), GUARDED)
+}
+
+/// A plugin of others, before ours, after it, and where those without a phase stand: it guards the same; the doctor
+/// says what another plugin could do behind ours.
+pub fn a_plugin_of_others(world: &mut World) -> Result<()> {
+    let [plugin, belt] = world.guard()?;
+    let ours = with(&plugin, "/spec/priority", 10.into());
+    world.guarded_by(&[ours, belt])?;
+    let foreign = |place: &str, value: Value| {
+        let spec = json!({
+            "selector": {"matchLabels": {"istio": "ingressgateway"}}, "pluginName": "noop", "phase": "AUTHN",
+            "url": format!("file://{}", sources::noop().display()),
+        });
+        let plugin = json!({
+            "apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin",
+            "metadata": {"name": "foreign", "namespace": "default"}, "spec": spec,
+        });
+        with(&plugin, place, value)
+    };
+    for (what, place, value, doctor) in [
+        ("before ours", "/spec/priority", json!(20), &[][..]),
+        ("after ours", "/spec/priority", json!(1), &["filter_after_changes"]),
+        ("without a phase", "/spec/phase", Value::Null, &["filter_after_changes"]),
+    ] {
+        let ((), fire) = world.under_fire(|world| {
+            world.kube.apply([&foreign(place, value.clone())])?;
+            let codes = doctor.iter().map(|code| (*code).to_owned()).collect::<BTreeSet<String>>();
+            let (source, notice) = (format!("http://{}", world.gateway().admin), "other_plugins");
+            world.until(what, || world.portcullis.found(&source).is_ok_and(|all| all.contains(notice)))?;
+            world.until(what, || world.portcullis.doctor(&source).is_ok_and(|found| found == codes))?;
+            world.becomes(GUARDED)
+        })?;
+        fire.answered_right()?;
+        world.kube.delete(&foreign(place, value.clone()))?;
+        world.until("its end", || world.doctor_says(&[]).is_ok())?;
+    }
+    Ok(())
 }
 
 /// An address without a scheme, with a port: the API server takes it, and istiod drops the plugin. The
