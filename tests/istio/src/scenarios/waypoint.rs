@@ -268,7 +268,9 @@ fn stock_envoy() -> Value {
         "metadata": {"name": "stock-envoy", "namespace": NAMESPACE},
         "spec": {
             "targetRefs": [reference("Gateway", OWN)],
-            "configPatches": ["waypoint_downstream_peer_metadata", "waypoint_upstream_peer_metadata"].map(without),
+            "configPatches": [
+                without("waypoint_downstream_peer_metadata"), without("waypoint_upstream_peer_metadata"),
+            ],
         },
     })
 }
