@@ -5,6 +5,7 @@ use crate::report::Report;
 use crate::stage::{OURS, Stage, guarded, refused};
 use anyhow::{Context as _, Result};
 use portcullis_e2e::workspace;
+use std::collections::BTreeSet;
 use std::fs;
 
 /// The name under which it is applied.
@@ -21,6 +22,10 @@ pub fn play(report: &mut Report) -> Result<()> {
     stage.standalone.start()?;
     stage.watched(report, |report| {
         report.check("a SecurityPolicy as the belt", guarded(), stage.settle(&guarded()));
+        let both = format!("{}---\n{belt}", stage.render(&stage.configuration(), &stage.web.source(), &[])?);
+        let patchless = both.replace("kind: EnvoyPatchPolicy", "kind: Other");
+        report.check("doctor on the manifests", (Some(0), BTreeSet::new()), stage.doctor_file(&patchless)?);
+        report.check("doctor on the running Envoy", (Some(0), BTreeSet::new()), stage.doctor_live()?);
         stage.standalone.remove(OURS)?;
         report.check("the plugin's policy is deleted", refused(Some(403)), stage.settle(&refused(Some(403))));
         stage.standalone.apply(OURS, &policy)?;
@@ -28,6 +33,8 @@ pub fn play(report: &mut Report) -> Result<()> {
         stage.standalone.apply_text(BELT, &belt.replace("b'", "'"))?;
         // What the plugin refuses it still refuses itself.
         stage.until("the belt", || stage.fate(&stage.create("dora", "invoice")) == (Some(403), false))?;
+        let named = BTreeSet::from(["critical belt_name", "critical belt_without_pending"].map(str::to_owned));
+        report.check("doctor on text", (Some(1), named), stage.doctor_live()?);
         report.check(
             "compared with text it passes nothing",
             (Some(403), false),

@@ -6,6 +6,7 @@
 mod bad;
 mod belt;
 mod corpus;
+mod days;
 mod first;
 mod modules;
 mod native;
@@ -25,10 +26,11 @@ use std::time::Instant;
 /// A part of what is tried: its name, and what does it.
 type Part = (&'static str, fn(&mut Report) -> Result<()>);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("first", first::play),
     ("belt", belt::play),
     ("pushes", pushes::play),
+    ("days", days::play),
     ("corpus", corpus::play),
     ("native", native::play),
     ("bad", bad::play),

@@ -12,6 +12,10 @@ use std::path::Path;
 use std::process::Command;
 
 const PATH: &str = "/portcullis.wasm";
+/// The same module with a further section: another version, as far as digests go.
+const NEXT: &str = "/portcullis-next.wasm";
+/// A custom section of that name, without content.
+const SECTION: &[u8] = b"\x00\x05\x04next";
 /// A module that does nothing.
 const NOOP: &str = "/noop.wasm";
 
@@ -38,6 +42,7 @@ impl Web {
             noop: read("target/noop.wasm")?,
         };
         web.server.answer(NOOP, Answer::new(200, &web.noop));
+        web.server.answer(NEXT, Answer::new(200, web.next_module()));
         web.come_back();
         Ok(web)
     }
@@ -50,6 +55,15 @@ impl Web {
     /// Where the module is that does nothing.
     pub fn noop(&self) -> Source {
         self.at(NOOP, &self.noop)
+    }
+
+    /// Where another version of the module is.
+    pub fn next(&self) -> Source {
+        self.at(NEXT, &self.next_module())
+    }
+
+    fn next_module(&self) -> Vec<u8> {
+        [&self.module[..], SECTION].concat()
     }
 
     fn at(&self, path: &str, module: &[u8]) -> Source {

@@ -3,41 +3,17 @@
 use crate::report::Report;
 use crate::stage::{OURS, Stage, guarded};
 use anyhow::Result;
-use portcullis_e2e::client;
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
 
 /// How often the policy changes.
 const PUSHES: usize = 10;
-const CALLERS: usize = 3;
-/// How long each waits between calls.
-const PAUSE: Duration = Duration::from_millis(5);
 
 pub fn play(report: &mut Report) -> Result<()> {
     let stage = Stage::guarded()?;
     report.check("at first", guarded(), stage.settle(&guarded()));
-    let (done, right, wrong) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-    // What no push changes.
-    let call = || {
-        while !done.load(Ordering::SeqCst) {
-            for (process, expected) in [("invoice", 200), ("payroll", 403)] {
-                let status = client::send(stage.to, &stage.create("dora", process)).ok().map(|r| r.status);
-                let count = if status == Some(expected) { &right } else { &wrong };
-                count.fetch_add(1, Ordering::SeqCst);
-                thread::sleep(PAUSE);
-            }
-        }
-    };
-    let pushed = thread::scope(|scope| {
-        (0..CALLERS).for_each(|_| drop(scope.spawn(call)));
-        let pushed = (1..=PUSHES).try_for_each(|number| push(&stage, report, number));
-        done.store(true, Ordering::SeqCst);
-        pushed
-    });
-    pushed?;
-    report.check(&format!("{} calls meanwhile, wrong answers", right.into_inner()), 0, wrong.into_inner());
+    let pushed = || (1..=PUSHES).try_for_each(|number| push(&stage, report, number));
+    let (right, wrong) = stage.called(pushed)?;
+    report.check(&format!("{right} calls meanwhile, wrong answers"), 0, wrong);
     report.check("refused updates", 0, stage.standalone.refused()?);
     Ok(())
 }

@@ -16,7 +16,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How long whoever watches waits between rounds.
 const PAUSE: Duration = Duration::from_millis(20);
+const CALLERS: usize = 3;
+/// How long each caller waits between calls.
+const PACE: Duration = Duration::from_millis(5);
 /// The name under which what is rendered is applied.
 pub const OURS: &str = "portcullis";
 
@@ -234,6 +237,29 @@ impl Stage {
         let passed: Vec<_> = sent.iter().filter(|(_, id)| came.contains(id)).map(|(name, _)| *name).collect();
         report.check(&format!("{} forbidden calls meanwhile, those that passed", sent.len()), Vec::new(), passed);
         result
+    }
+
+    /// Does something while callers make calls that may pass, and ones that may not: how many were answered right, and
+    /// how many wrong.
+    pub fn called(&self, what: impl FnOnce() -> Result<()>) -> Result<(usize, usize)> {
+        let (done, right, wrong) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+        let call = || {
+            while !done.load(Ordering::SeqCst) {
+                for (process, expected) in [("invoice", 200), ("payroll", 403)] {
+                    let status = client::send(self.to, &self.create("dora", process)).ok().map(|r| r.status);
+                    let count = if status == Some(expected) { &right } else { &wrong };
+                    count.fetch_add(1, Ordering::SeqCst);
+                    thread::sleep(PACE);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            (0..CALLERS).for_each(|_| drop(scope.spawn(call)));
+            let result = what();
+            done.store(true, Ordering::SeqCst);
+            result
+        })?;
+        Ok((right.into_inner(), wrong.into_inner()))
     }
 
     /// Waits until that is so.
