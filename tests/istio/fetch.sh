@@ -83,8 +83,9 @@ make istioctl istio vtprotobuf,disable_pgv istioctl/cmd/istioctl
 make kube-apiserver apiserver
 if [ ! -f "$out/crds.yaml" ] || [ ! -f "$out/bootstrap.json" ]; then
     source=$(sources "istio.io/istio@$ISTIO")
-    cat "$source/manifests/charts/base/files/crd-all.gen.yaml" > "$out/crds.yaml"
-    cat "$source/tools/packaging/common/envoy_bootstrap.json" > "$out/bootstrap.json"
+    cat "$source/manifests/charts/base/files/crd-all.gen.yaml" > "$scratch/crds.yaml"
+    cat "$source/tools/packaging/common/envoy_bootstrap.json" > "$scratch/bootstrap.json"
+    mv "$scratch/crds.yaml" "$scratch/bootstrap.json" "$out"
 fi
 if [ ! -f "$out/gateway-crds.yaml" ]; then
     source=$(sources "istio.io/istio@$ISTIO")

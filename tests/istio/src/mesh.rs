@@ -115,13 +115,14 @@ pub const SIDECAR: Role = Role {
     settings: &[("ISTIO_META_INTERCEPTION_MODE", "NONE")],
 };
 
-/// A waypoint. By its address istiod knows which of its services it belongs to.
+/// A waypoint. By its address istiod knows which of its services it belongs to. It calls itself as old as it can be
+/// without being told of kinds of filter state that only Istio's build of Envoy has.
 pub const WAYPOINT: Role = Role {
     name: "waypoint",
     kind: "waypoint",
     address: "127.0.0.11",
     labels: r#"{"gateway.networking.k8s.io/gateway-name":"waypoint"}"#,
-    settings: &[],
+    settings: &[("ISTIO_META_ISTIO_VERSION", "1.29.1")],
 };
 
 /// A running proxy: Istio's agent, and the Envoy that it has started.
@@ -139,6 +140,8 @@ impl Proxy {
         let data = home.join("var-lib/istio/data");
         fs::create_dir_all(&data)?;
         let template = fs::read_to_string(parts.file("bootstrap.json"))?.replace("{{ .wildcard }}", "127.0.0.1");
+        // An extension that waypoints get, and that only Istio's build of Envoy has: it knows callers' names, for metrics.
+        let template = template.replace("{{- if .metadata_discovery }}", "{{- if false }}");
         fs::write(home.join("bootstrap.json"), template)?;
         let (admin, status) = (free_port()?, free_port()?);
         let config = json!({

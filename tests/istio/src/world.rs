@@ -24,7 +24,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a change may take to arrive at the gateway of a busy machine.
-const ARRIVES: Duration = Duration::from_secs(30);
+const ARRIVES: Duration = Duration::from_secs(120);
 /// The header that tells whose requests arrive at the cluster.
 const MARK: &str = "x-caller";
 /// What starts a process instance.
@@ -52,6 +52,8 @@ pub struct World {
     pub ports: [SocketAddr; 2],
     /// The module's address as a file.
     pub file_url: String,
+    /// The same on the web.
+    pub web_url: String,
     /// Who signs tokens.
     pub issuer: Issuer,
     callers: Callers,
@@ -130,11 +132,12 @@ impl World {
             istiod,
             kube,
             registry,
-            web,
             upstream,
             portcullis: Portcullis::new(at),
             parts,
             ports,
+            web_url: web.url(),
+            web,
             file_url: format!("file://{}", module().display()),
             issuer,
             callers,
@@ -259,7 +262,12 @@ impl World {
         self.becomes_at(self.ports[0], wanted)
     }
 
-    /// The same at another address.
+    /// Waits until they are answered that once: requests that wait for keys take seconds each.
+    pub fn comes_to(&self, to: SocketAddr, wanted: Verdicts) -> Result<()> {
+        self.until(&format!("{wanted:?}"), || self.callers.ask(to).is_ok_and(|answers| answers == wanted))
+    }
+
+    /// As [`World::becomes`], at another address.
     pub fn becomes_at(&self, to: SocketAddr, wanted: Verdicts) -> Result<()> {
         let mut last = None;
         // Workers take a change over one after the other.

@@ -74,16 +74,14 @@ fn grpc(call: &str, message: &Value) -> Result<Request> {
 fn judged(world: &World, server: &Server, rows: &[Row]) -> Result<()> {
     let to = world.ports[0];
     for (what, request, status, arrives) in rows {
-        let mut exchange = Exchange::open(to, &request.again(), false)?;
-        fate(world, server, what, &mut exchange, (request, *status, *arrives))?;
-        if is_grpc(request) {
-            let mut exchange = in_pieces(to, request)?;
-            fate(world, server, &format!("{what}, in pieces"), &mut exchange, (request, *status, *arrives))?;
+        for piece in [usize::MAX, 1] {
+            let mut exchange = begun(&mut Connection::connect(to)?, request, piece)?;
+            fate(world, server, what, &mut exchange, (request, *status, *arrives))?;
         }
     }
     let mut connection = Connection::connect(to)?;
     let mut open: Vec<Exchange> =
-        rows.iter().map(|(_, request, ..)| connection.open(&request.again(), false)).collect::<Result<_>>()?;
+        rows.iter().map(|(_, request, ..)| begun(&mut connection, request, usize::MAX)).collect::<Result<_>>()?;
     for ((what, request, status, _), exchange) in rows.iter().zip(&mut open) {
         let was = answered(request, exchange)?;
         ensure!(was == *status, "{what}, among others: {was}, not {status}");
@@ -91,14 +89,12 @@ fn judged(world: &World, server: &Server, rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-/// The call with its body byte by byte.
-fn in_pieces(to: SocketAddr, request: &Request) -> Result<Exchange> {
+/// The call with its body in pieces of that many bytes. It may be answered before it has been sent.
+fn begun(connection: &mut Connection, request: &Request, piece: usize) -> Result<Exchange> {
     let whole = request.bytes();
     let (_, body) = whole.split_at(whole.windows(4).position(|end| end == b"\r\n\r\n").context("a head")? + 4);
-    let mut exchange = Exchange::open(to, &request.again().body([]), true)?;
-    for byte in body {
-        exchange.part([*byte]);
-    }
+    let mut exchange = connection.open(&request.again().body([]), true)?;
+    body.chunks(piece).for_each(|piece| exchange.part(piece));
     exchange.finish(&[]);
     Ok(exchange)
 }

@@ -37,7 +37,7 @@ pub fn fetched_keys(world: &mut World) -> Result<()> {
     })?;
     fire.answered_right()?;
     world.restart_gateway()?;
-    world.becomes(WAITING)?;
+    world.comes_to(world.ports[0], WAITING)?;
     let answers = || provider.answer(KEYS, Answer::json(&world.issuer.jwks()));
     answers();
     world.becomes(GUARDED)?;
@@ -65,14 +65,15 @@ fn over_tls(world: &mut World, provider: &Provider) -> Result<()> {
     };
     world.kube.apply([&trusting("other.pem")])?;
     world.kube.apply(&guard(world, 443)?)?;
-    world.becomes(WAITING)?;
+    world.comes_to(world.ports[0], WAITING)?;
     world.kube.apply([&trusting("chain.pem")])?;
     world.becomes(GUARDED)?;
     world.doctor_says(&[])
 }
 
+/// Of a module that is fetched a change of the policy keeps the VM, and with it the keys.
 fn rendering(world: &World, port: u16) -> crate::guard::Rendering<'_> {
-    let mut rendering = world.rendering(&["istio", "--url", &world.file_url]);
+    let mut rendering = world.rendering(&["istio", "--url", &world.web_url]);
     let scheme = if port == 443 { "https" } else { "http" };
     rendering.configuration["issuers"][0]["jwks"] = json!({"remote": {
         "uri": format!("{scheme}://{HOST}{KEYS}"), "cluster": format!("outbound|{port}||{HOST}"),
@@ -102,7 +103,7 @@ pub fn entry(name: &str, host: &str, port: u16, protocol: &str, addr: SocketAddr
 fn front(folder: &std::path::Path, provider: SocketAddr) -> Value {
     let file = |name: &str| json!({"filename": folder.join(name)});
     let address = |host: String, port: u16| json!({"socket_address": {"address": host, "port_value": port}});
-    json!({"static_resources": {
+    json!({"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}, "static_resources": {
         "listeners": [{
             "name": "tls", "address": address("127.0.0.1".into(), 0),
             "filter_chains": [{

@@ -153,7 +153,7 @@ fn remote_keys(world: &mut World, ambient: &Ambient, to: SocketAddr) -> Result<(
     let objects = world.portcullis.render(&rendering)?;
     let unnamed = with(&objects[1], "/metadata/annotations", Value::Null);
     ambient.kube.apply([&objects[0], &unnamed])?;
-    world.becomes_at(to, [503, 503, 503, 503, 401])?;
+    world.comes_to(to, [503, 503, 503, 503, 401])?;
     ambient.kube.apply(&objects)?;
     world.becomes_at(to, GUARDED)?;
     ensure!(provider.fetches("/keys") > 0, "nobody has fetched keys");
@@ -304,7 +304,7 @@ fn tunnel(certificates: &Path, count: usize) -> Value {
             }}]}],
         })
     };
-    json!({"static_resources": {
+    json!({"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}, "static_resources": {
         "listeners": (0..count).map(listener).collect::<Vec<_>>(),
         "clusters": [{
             "name": OWN, "type": "STATIC", "connect_timeout": "5s",
