@@ -117,7 +117,8 @@ fn guards(world: &World, ambient: &Ambient, to: SocketAddr, objects: &[Value]) -
     })?;
     world.doctor_says_of(&ambient.proxy, &["filter_missing"])?;
     if plugin["kind"] == "WasmPlugin" {
-        let renamed = with(&broken(plugin), "/metadata/name", "broken".into());
+        // Envoy remembers names of broken ones.
+        let renamed = with(&broken(plugin), "/metadata/name", format!("{}-broken", world.name()).into());
         world.under_fire_at(to, |world| {
             ambient.kube.apply([&renamed])?;
             world.becomes_at(to, FAILED)
@@ -319,6 +320,9 @@ fn tunnel(certificates: &Path, count: usize) -> Value {
                 "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
                 "common_tls_context": {
                     "alpn_protocols": ["h2"],
+                    "tls_params": {
+                        "tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3",
+                    },
                     "tls_certificates": [{
                         "certificate_chain": file("cert-chain.pem"), "private_key": file("key.pem"),
                     }],
