@@ -89,6 +89,14 @@ fn istio_gets_a_plugin_and_a_belt() {
     assert_eq!(documents[1]["metadata"]["annotations"], Value::Null);
 }
 
+/// Filter and belt for gateways, and the same for waypoints: the doctor takes them for two chains.
+#[test]
+fn istio_can_hold_in_a_waypoint() {
+    let arguments = ["istio", "--hold", "--target-ref", "Gateway/waypoint", "--url", "file:///etc/portcullis.wasm"];
+    let (_, documents) = rendered("hold-waypoint", &arguments, &json!({}));
+    assert_eq!(documents[0]["spec"]["configPatches"].as_array().unwrap().len(), 6);
+}
+
 /// Keys that are fetched come through a cluster that a waypoint has only where it is named.
 #[test]
 fn a_waypoint_is_told_where_keys_come_from() {

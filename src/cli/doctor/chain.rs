@@ -1,7 +1,7 @@
 //! The HTTP filter chains of a configuration, with the routes that lead on from them.
 
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const MANAGER: &str = "filters.network.http_connection_manager.v3.HttpConnectionManager";
 pub const WASM: &str = "filters.http.wasm.v3.Wasm";
@@ -140,7 +140,7 @@ struct Named<'a> {
 /// All HTTP connection managers of a config dump, a bootstrap, or a listener.
 pub fn managers(document: &Value) -> Vec<Manager<'_>> {
     if text(document, "kind") == "EnvoyFilter" {
-        return of_patches(document).into_iter().collect();
+        return of_patches(document);
     }
     let mut named = Named::default();
     let mut listeners = Vec::new();
@@ -176,21 +176,31 @@ fn section_of<'a>(section: &'a Value, named: &mut Named<'a>, listeners: &mut Vec
     named.filters.extend(filters.map(|filter| (text(filter, "name"), filter)));
 }
 
-/// The filters that an EnvoyFilter of Istio puts into a chain, where a wasm plugin is among them.
-fn of_patches(document: &Value) -> Option<Manager<'_>> {
-    let spec = field(document, "spec")?;
-    let values = list(spec, "configPatches").iter().filter_map(|p| field(field(p, "patch")?, "value"));
-    let filters: Vec<Filter<'_>> = values.map(|value| filter(value, &Named::default())).collect();
+/// The filters that an EnvoyFilter of Istio puts into chains, one for each context that it names, where a wasm plugin is
+/// among them.
+fn of_patches(document: &Value) -> Vec<Manager<'_>> {
+    let patches = field(document, "spec").map(|spec| list(spec, "configPatches")).unwrap_or_default();
+    let context = |patch| field(patch, "match").map(|m| text(m, "context")).unwrap_or_default();
+    let of = |patch| Some(context(patch)).filter(|name| !matches!(*name, "" | "ANY"));
+    let named: BTreeSet<&str> = patches.iter().filter_map(of).collect();
+    // What names none stands in all.
+    let contexts = if named.is_empty() { BTreeSet::from([""]) } else { named };
     let name = field(document, "metadata").map(|m| text(m, "name")).unwrap_or_default();
-    filters.iter().any(|f| f.kind.ends_with(WASM)).then(|| Manager {
-        at: format!("EnvoyFilter {name}"),
-        filters,
-        routes: Vec::new(),
-        own_upgrades: Vec::new(),
-        // The listener's, which is not in the manifest.
-        buffer: (u64::MAX, BUFFER),
-        routes_elsewhere: None,
-    })
+    let chain = |context: &str| {
+        let patches = patches.iter().filter(|patch| of(patch).is_none_or(|named| named == context));
+        let values = patches.filter_map(|p| field(field(p, "patch")?, "value"));
+        let filters: Vec<Filter<'_>> = values.map(|value| filter(value, &Named::default())).collect();
+        filters.iter().any(|f| f.kind.ends_with(WASM)).then(|| Manager {
+            at: format!("EnvoyFilter {name} {context}").trim_end().to_owned(),
+            filters,
+            routes: Vec::new(),
+            own_upgrades: Vec::new(),
+            // The listener's, which is not in the manifest.
+            buffer: (u64::MAX, BUFFER),
+            routes_elsewhere: None,
+        })
+    };
+    contexts.into_iter().filter_map(chain).collect()
 }
 
 fn of_listener<'a>(listener: &'a Value, named: &Named<'a>) -> Vec<Manager<'a>> {
