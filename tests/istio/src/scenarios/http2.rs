@@ -75,8 +75,13 @@ fn judged(world: &World, server: &Server, rows: &[Row]) -> Result<()> {
     let to = world.ports[0];
     for (what, request, status, arrives) in rows {
         for piece in [usize::MAX, 1] {
+            let count = || server.arrived().len() + world.upstream.complete_requests().len();
+            let before = count();
             let mut exchange = begun(&mut Connection::connect(to)?, request, piece)?;
-            fate(world, server, what, &mut exchange, (request, *status, *arrives))?;
+            let was = answered(request, &mut exchange)?;
+            ensure!(was == *status, "{what}: answered {was}, not {status}");
+            let arrived = count() - before;
+            ensure!(arrived == usize::from(*arrives), "{what}: {arrived} calls have arrived");
         }
     }
     let mut connection = Connection::connect(to)?;
@@ -108,22 +113,6 @@ fn answered(request: &Request, exchange: &mut Exchange) -> Result<u16> {
     let status = status.with_context(|| format!("no gRPC status, {}", answer.status))?.parse()?;
     ensure!(status != 0 || answer.body.len() == MESSAGES * 5, "answers are missing: {:?}", answer.body);
     Ok(status)
-}
-
-fn fate(
-    world: &World,
-    server: &Server,
-    what: &str,
-    exchange: &mut Exchange,
-    (request, status, arrives): (&Request, u16, bool),
-) -> Result<()> {
-    let count = || server.arrived().len() + world.upstream.complete_requests().len();
-    let before = count();
-    let was = answered(request, exchange)?;
-    ensure!(was == status, "{what}: answered {was}, not {status}");
-    let arrived = count() - before;
-    ensure!(arrived == usize::from(arrives), "{what}: {arrived} calls have arrived");
-    Ok(())
 }
 
 /// The way to the cluster's gRPC gateway, before the one to its REST API.
