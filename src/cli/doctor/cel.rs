@@ -195,8 +195,8 @@ mod tests {
             format!("{state} in []"),
             format!("{state} == request.headers['x']"),
             format!("{state}.startsWith(b'orders:')"),
-            format!("'wasm.portcullis_belt' in filter_state"),
-            format!("filter_state['wasm.portcullis_log'] == b'orders:allow'"),
+            "'wasm.portcullis_belt' in filter_state".into(),
+            "filter_state['wasm.portcullis_log'] == b'orders:allow'".into(),
             format!("{state} == b'orders:\\x61llow'"),
             format!("{state} == b'orders:allow' || )true("),
         ] {
