@@ -4,6 +4,7 @@
 use crate::report::Report;
 use crate::stage::{OURS, Stage, guarded};
 use anyhow::{Context as _, Result};
+use portcullis_e2e::client::Request;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -55,7 +56,7 @@ fn shadow(stage: &Stage, report: &mut Report) -> Result<()> {
     report.check("doctor on shadow mode", (Some(1), BTreeSet::from(expected)), stage.doctor_live()?);
 
     stage.standalone.apply(OURS, &strict)?;
-    stage.until("the belt", || denied() == (Some(403), false))?;
+    stage.until("the belt", || stage.fate(&Request::get("/v2/topology")) == (Some(403), false))?;
     stage.standalone.apply_text(OURS, &stage.render(&stage.configuration(), &stage.web.source(), &[])?)?;
     report.check("enforced again", guarded(), stage.settle(&guarded()));
     report.check("doctor on it", (Some(0), BTreeSet::new()), stage.doctor_live()?);
