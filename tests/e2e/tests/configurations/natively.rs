@@ -374,7 +374,7 @@ fn a_policy_that_can_be_read_in_two_ways_is_refused() {
         (
             "/policy/authorizations",
             grant(json!({"resourceId": "*", "permissions": ["READ"]})),
-            "policy.authorizations[0]: duplicate field `permissionTypes`",
+            "policy.authorizations[0].permissions: duplicate field `permissionTypes` or `permissions`",
         ),
         ("/policy/roles", json!([{"roleId": "a"}, {"roleId": "a"}]), "policy.roles[1].roleId: `a` stands twice"),
         ("/policy/groups", json!([{"groupId": "a"}, {"groupId": "a"}]), "policy.groups[1].groupId: `a` stands twice"),
