@@ -30,7 +30,7 @@ const SETTLED: usize = 50;
 /// So many policies are kept alive at once before that, by so many requests each that do not end.
 /// The size of a VM tells the most that was ever alive, and how many overlap otherwise hangs on how
 /// busy the machine is; what comes after must not need more.
-const OVERLAPPING: usize = 10;
+const OVERLAPPING: usize = 30;
 const UNENDED: usize = 6;
 
 fn policy(number: usize) -> Value {
