@@ -159,7 +159,7 @@ bench-push: wasm envoy
 
 fuzz: | .rust
 	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install --locked cargo-fuzz@0.13.2' >&2; exit 2; }
-	@sh tests/fuzz/run.sh $(TARGET) $(SECONDS)
+	@sh tests/fuzz/run.sh '$(TARGET)' $(SECONDS)
 
 wasm: | .rust
 	@cargo build --profile wasm -p portcullis-filter --target wasm32-wasip1
