@@ -30,8 +30,13 @@ const SETTLED: usize = 50;
 /// So many policies are kept alive at once before that, by so many requests each that do not end.
 /// The size of a VM tells the most that was ever alive, and how many overlap otherwise hangs on how
 /// busy the machine is; what comes after must not need more.
-const OVERLAPPING: usize = 30;
+const OVERLAPPING: usize = 10;
 const UNENDED: usize = 6;
+/// From so many pushes on, nothing may be added at all.
+const LONG: usize = 1_000;
+/// In a shorter run, whose pushes follow each other ten times as fast, what still finds its place: a
+/// few pages. What every push left behind would show in the long run.
+const SPARE: u64 = 8 * 64 * 1024;
 
 fn policy(number: usize) -> Value {
     let grant = |process: usize| {
@@ -164,7 +169,8 @@ fn pushes_under_load() {
         "{allowed} calls allowed, {denied} denied; {refused} broken pushes refused; VM memory {settled}, then {grown} bytes"
     );
     assert!(allowed > pushes && denied > pushes, "hardly any calls");
-    assert!(grown <= settled, "the VM has grown from {settled} to {grown} bytes");
+    let spare = if pushes < LONG { SPARE } else { 0 };
+    assert!(grown <= settled + spare, "the VM has grown from {settled} to {grown} bytes");
     // The broken ones are visible in Envoy's own counter.
     let counter = "extension_config_discovery.http_filter.portcullis.update_rejected";
     let rejected: u64 = envoy
