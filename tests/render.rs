@@ -141,7 +141,9 @@ fn envoy_gateway_gets_a_policy_for_each_route_and_a_belt() {
     assert!(patches.iter().all(|patch| patch["name"] == "cam/edge/http"));
     assert_eq!(patches[0]["operation"]["value"]["name"], "portcullis-belt", "it comes first");
     assert_eq!(patches[1]["operation"]["value"], "FAIL_RELOAD");
-    assert_eq!(patches.len(), 2);
+    let vm_id = patches[2]["operation"]["value"].as_str().unwrap();
+    assert_eq!(vm_id, format!("portcullis/cam/portcullis/{}", &DIGITS[..16]), "another module, another VM");
+    assert_eq!(patches.len(), 3);
 }
 
 #[test]

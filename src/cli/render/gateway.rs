@@ -54,6 +54,15 @@ fn code(parts: &Parts<'_>) -> Result<Value, SuiteError> {
     })
 }
 
+/// A name for the VM that changes with the module. Envoy looks for a VM before it has downloaded the code, by the VM's name
+/// alone: under the name that Envoy Gateway gives (of policy and place in it), another module would run in the VM of the
+/// one before.
+fn vm_id(parts: &Parts<'_>) -> String {
+    let arguments = parts.arguments;
+    let digest = arguments.sha256.as_deref().unwrap_or_default();
+    format!("portcullis/{}/{}/{}", arguments.namespace, arguments.name, digest.get(..16).unwrap_or(digest))
+}
+
 /// For each listener, as Envoy Gateway names it (`<namespace>/<gateway>/<listener>`): the belt before
 /// the router, and of the filter what an EnvoyExtensionPolicy has no field for. The belt comes first:
 /// it stands also where the other patches find nothing.
@@ -68,6 +77,7 @@ fn patches(parts: &Parts<'_>) -> Value {
             "value": parts.belt(),
         }),
         plugin("/failure_policy", json!("FAIL_RELOAD")),
+        plugin("/vm_config/vm_id", json!(vm_id(parts))),
     ];
     if arguments.hold {
         operations.push(plugin("/allow_on_headers_stop_iteration", json!(true)));

@@ -1,6 +1,7 @@
 //! Changes that users make on purpose, as the page describes them: another version of the module, the way back, and
 //! shadow mode.
 
+use crate::modules::{NEXT_WORD, WORD};
 use crate::report::Report;
 use crate::stage::{OURS, Stage, guarded};
 use anyhow::{Context as _, Result};
@@ -20,13 +21,24 @@ fn upgrade(stage: &Stage, report: &mut Report) -> Result<()> {
     let next = stage.web.next();
     let manifest = |source| stage.render(&stage.configuration(), source, &[]);
     let (before, after) = (manifest(&stage.web.source())?, manifest(&next)?);
-    let runs_next = || stage.standalone.ask_admin("/config_dump").is_ok_and(|dump| dump.contains(&next.sha256));
+    // What is configured is not yet what runs.
+    let counted = |word: &str| {
+        let stats =
+            stage.standalone.ask_admin(&format!("/stats?filter={word}.portcullis_decisions")).unwrap_or_default();
+        stats.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok()).sum::<u64>()
+    };
     let (right, wrong) = stage.called(|| {
         stage.standalone.apply_text(OURS, &after)?;
-        stage.until("the next module", runs_next)?;
+        let runs = |word| {
+            let so_far = counted(word);
+            stage.until(&format!("{word}, counted"), || {
+                stage.fate(&Request::get("/v2/topology")).0 == Some(401) && counted(word) > so_far
+            })
+        };
+        runs(NEXT_WORD)?;
         report.check("an upgrade", guarded(), stage.settle(&guarded()));
         stage.standalone.apply_text(OURS, &before)?;
-        stage.until("the module before", || !runs_next())?;
+        runs(WORD)?;
         report.check("the way back", guarded(), stage.settle(&guarded()));
         Ok(())
     })?;

@@ -12,10 +12,10 @@ use std::path::Path;
 use std::process::Command;
 
 const PATH: &str = "/portcullis.wasm";
-/// The same module with a further section: another version, as far as digests go.
+/// The same module with another word for a reason: another version, which shows in what it counts.
 const NEXT: &str = "/portcullis-next.wasm";
-/// A custom section of that name, without content.
-const SECTION: &[u8] = b"\x00\x05\x04next";
+pub const WORD: &str = "token_missing";
+pub const NEXT_WORD: &str = "token_missinG";
 /// A module that does nothing.
 const NOOP: &str = "/noop.wasm";
 
@@ -42,6 +42,7 @@ impl Web {
             noop: read("target/noop.wasm")?,
         };
         web.server.answer(NOOP, Answer::new(200, &web.noop));
+        ensure!(web.next_module() != web.module, "the module has no such word");
         web.server.answer(NEXT, Answer::new(200, web.next_module()));
         web.come_back();
         Ok(web)
@@ -63,7 +64,11 @@ impl Web {
     }
 
     fn next_module(&self) -> Vec<u8> {
-        [&self.module[..], SECTION].concat()
+        let mut module = self.module.clone();
+        if let Some(place) = module.windows(WORD.len()).position(|part| part == WORD.as_bytes()) {
+            module[place..place + WORD.len()].copy_from_slice(NEXT_WORD.as_bytes());
+        }
+        module
     }
 
     fn at(&self, path: &str, module: &[u8]) -> Source {
