@@ -32,6 +32,21 @@ fn usable(name: &str) -> Value {
     envoy
 }
 
+/// The module is downloaded, into a VM of that name.
+fn download(envoy: &mut Value, vm_id: &str) {
+    let uri = json!({"uri": "https://modules.example/portcullis.wasm", "cluster": "modules", "timeout": "5s"});
+    let vm = envoy.pointer_mut(&format!("{MANAGER}{PLUGIN}/vm_config")).unwrap();
+    vm["vm_id"] = vm_id.into();
+    vm["code"] = json!({"remote": {"http_uri": uri, "sha256": "0".repeat(64)}});
+}
+
+#[test]
+fn a_downloaded_module_may_have_a_vm_of_its_own() {
+    for vm_id in ["portcullis-0.2.0", "portcullis/camunda/orders/43a0d1bfaf35dc91", "v1.3", "43A0D1BF"] {
+        assert_eq!(after("downloaded", |envoy| download(envoy, vm_id)), BTreeSet::new(), "{vm_id}");
+    }
+}
+
 /// Runs the doctor on documents of one file: exit status, and severities with codes.
 fn doctor(name: &str, text: &str, arguments: &[&str]) -> (i32, BTreeSet<String>) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
@@ -202,6 +217,8 @@ fn each_weakness_is_found() {
             }),
         ),
         ("critical fail_open", Box::new(|e| at(e, PLUGIN)["failure_policy"] = json!("FAIL_OPEN"))),
+        ("warning vm_id_fixed", Box::new(|e| download(e, "portcullis"))),
+        ("warning vm_id_fixed", Box::new(|e| download(e, "/camunda/portcullis/wasm/0"))),
         ("warning no_reload", Box::new(|e| at(e, PLUGIN)["failure_policy"] = json!("FAIL_CLOSED"))),
         (
             "critical hold_without_flag",

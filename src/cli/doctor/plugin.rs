@@ -127,6 +127,7 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, policy: Option<&Value>, fin
     let Some(filter) = manager.filters.get(guard.place) else { return };
     let Some(plugin) = field(filter.config, "config") else { return };
     examine_failure(at, plugin, findings);
+    examine_code(at, plugin, findings);
     examine_capabilities(at, plugin, findings);
     if guard.gate == Some(Gate::Hold) {
         if !flag(plugin, "allow_on_headers_stop_iteration") {
@@ -235,6 +236,33 @@ fn examine_failure(at: &str, plugin: &Value, findings: &mut Vec<Finding>) {
             "Set `failure_policy: FAIL_RELOAD`.",
         ));
     }
+}
+
+/// Envoy looks for a VM before it has downloaded the code, by `vm_id` alone: what runs there already goes on.
+fn examine_code(at: &str, plugin: &Value, findings: &mut Vec<Finding>) {
+    let Some(vm) = field(plugin, "vm_config") else { return };
+    let is_downloaded = field(vm, "code").is_some_and(|code| field(code, "remote").is_some());
+    let vm_id = text(vm, "vm_id");
+    if is_downloaded && !names_a_version(vm_id) {
+        findings.push(Finding::warning(
+            "vm_id_fixed",
+            at,
+            format!(
+                "the module is downloaded, and `vm_id` ({vm_id:?}) names neither its digest nor its version: where another \
+                 module runs under it already, Envoy goes on with that one until the next change"
+            ),
+            "Put the digest or the version of the module into `vm_id`, and change both together.",
+        ));
+    }
+}
+
+/// Whether a text has a part of a digest, or a number with a point in it. Envoy Gateway's own names end in a number that
+/// is none.
+fn names_a_version(vm_id: &str) -> bool {
+    let digest = |part: &str| part.len() >= 8 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let version =
+        |part: &str| part.split('.').filter(|number| number.bytes().any(|b| b.is_ascii_digit())).nth(1).is_some();
+    vm_id.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').any(|part| digest(part) || version(part))
 }
 
 fn examine_capabilities(at: &str, plugin: &Value, findings: &mut Vec<Finding>) {

@@ -70,11 +70,16 @@ fn a_module_cut_short() {
 
 /// The shipped filter with a module that Envoy downloads and that must have that checksum.
 fn downloaded(world: &World, provider: &Provider, sha256: &str) -> Gateway {
+    shaped(world, provider, sha256, |listener| listener)
+}
+
+/// The same in another shape.
+fn shaped(world: &World, provider: &Provider, sha256: &str, shape: impl FnOnce(Listener) -> Listener) -> Gateway {
     let remote = json!({"remote": {
         "http_uri": {"uri": "http://modules.test/portcullis.wasm", "cluster": "modules", "timeout": "5s"},
         "sha256": sha256, "retry_policy": {"num_retries": 1},
     }});
-    let gateway = guarded(world, |l| l.edit_filter(|filter| filter["vm_config"]["code"] = remote));
+    let gateway = guarded(world, |l| shape(l.edit_filter(|filter| filter["vm_config"]["code"] = remote)));
     gateway.cluster("modules", provider.addr())
 }
 
@@ -108,6 +113,101 @@ fn a_module_with_another_checksum() {
     let passes = || world.fate(addr, &world.create("dora", "invoice")).passed().then_some(());
     wait::until("the right module", passes).expect("it serves");
     guards(&world, addr, "with the right checksum again");
+}
+
+/// A reason, and the same in another version of the module: what runs shows in what it counts.
+const WORDS: [&str; 2] = ["token_missing", "token_missinG"];
+
+fn another_version(module: &[u8]) -> Vec<u8> {
+    let place = module.windows(WORDS[0].len()).position(|part| part == WORDS[0].as_bytes()).expect("the reason");
+    let mut other = module.to_vec();
+    other[place..place + WORDS[1].len()].copy_from_slice(WORDS[1].as_bytes());
+    other
+}
+
+/// Puts a module where Envoy downloads it, and makes a gateway with it: VM and configuration have these names.
+fn serving(world: &World, provider: &Provider, module: &[u8], vm_id: &str, name: &str) -> Gateway {
+    provider.answer("/portcullis.wasm", Answer::new(200, module));
+    let sha256 = Sha256::digest(module).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    shaped(world, provider, &sha256, |listener| {
+        let listener = listener.edit_filter(|filter| filter["vm_config"]["vm_id"] = vm_id.into());
+        listener.edit_plugin(|plugin| plugin["name"] = name.into()).belt(&[&format!("{name}:allow")])
+    })
+}
+
+/// Which version counts a call under a configuration's name.
+fn version(world: &World, envoy: &Envoy, name: &str) -> &'static str {
+    let addr = envoy.addr("gateway").expect("an address");
+    let counted = |word: &&str| {
+        let stats = envoy.stats(&format!("{name}.component.{word}.")).expect("stats");
+        stats.values().sum::<u64>() > 0
+    };
+    let seen = || {
+        // While Envoy downloads, the belt alone refuses.
+        assert!(!world.fate(addr, &Request::get("/v2/topology")).begun, "{name}");
+        WORDS.into_iter().find(counted)
+    };
+    wait::until("a count", seen).unwrap_or_else(|error| panic!("{name}: {error:?}"))
+}
+
+/// Envoy looks for a VM before it has downloaded the code, by `vm_id` alone: a new module takes the place of the one
+/// before at once only under another `vm_id`, and else with the change after.
+#[test]
+fn a_downloaded_module_after_another() {
+    let (world, first) = (World::new(), module());
+    let second = another_version(&first);
+    let provider = Provider::start().expect("a web server");
+    let gateway = |module: &[u8], vm_id: &str, name: &str| serving(&world, &provider, module, vm_id, name);
+    let envoy = Launch::new(gateway(&first, "portcullis", "one").build()).dynamic_listeners().start().expect("Envoy");
+    let push =
+        |gateway: Gateway| assert_eq!(envoy.push_listeners(&gateway.listeners()).expect("a verdict"), Pushed::Accepted);
+    assert_eq!(version(&world, &envoy, "one"), WORDS[0]);
+    push(gateway(&second, "portcullis", "two"));
+    assert_eq!(version(&world, &envoy, "two"), WORDS[0], "the first version runs on");
+    push(gateway(&second, "portcullis", "three"));
+    assert_eq!(version(&world, &envoy, "three"), WORDS[1], "with the change after");
+    push(gateway(&[&first[..], b"\0\x05\x04next"].concat(), "portcullis-4", "four"));
+    assert_eq!(version(&world, &envoy, "four"), WORDS[0], "under another name at once");
+}
+
+/// What comes by discovery is not downloaded at all, unless Envoy is told to refuse what it does not have: then it fetches
+/// the module meanwhile. The same configuration once more changes nothing, another one is taken with the new module.
+#[test]
+fn a_downloaded_module_by_discovery() {
+    let (world, first) = (World::new(), module());
+    let second = another_version(&first);
+    let provider = Provider::start().expect("a web server");
+    let gateway = |module: &[u8]| serving(&world, &provider, module, "portcullis", "orders");
+    let envoy = discovered(&gateway(&first));
+    let addr = envoy.addr("gateway").expect("an address");
+    assert_eq!(version(&world, &envoy, "orders"), WORDS[0]);
+    let filter = gateway(&second).filter();
+    let mut fetching = filter.clone();
+    fetching["config"]["vm_config"]["nack_on_code_cache_miss"] = true.into();
+    let fetches = provider.fetches("/portcullis.wasm");
+    assert_eq!(envoy.push_filter(&fetching).expect("a verdict"), Pushed::Rejected);
+    let fetched = || {
+        guards(&world, addr, "meanwhile");
+        (provider.fetches("/portcullis.wasm") > fetches).then_some(())
+    };
+    wait::until("a fetch", fetched).expect("it is fetched");
+    assert_eq!(envoy.push_filter(&fetching).expect("a verdict"), Pushed::Accepted);
+    guards(&world, addr, "after the same once more");
+    assert_eq!(version(&world, &envoy, "orders"), WORDS[0], "the first version runs on");
+    assert_eq!(envoy.push_filter(&filter).expect("a verdict"), Pushed::Accepted);
+    let runs = || {
+        guards(&world, addr, "with another configuration");
+        (version(&world, &envoy, "orders") == WORDS[1]).then_some(())
+    };
+    wait::until("the second version", runs).expect("it runs");
+
+    let fetches = provider.fetches("/portcullis.wasm");
+    let third = gateway(&[&first[..], b"\0\x05\x04next"].concat());
+    assert_eq!(envoy.push_filter(&third.filter()).expect("a verdict"), Pushed::Accepted);
+    let stopped = || (!world.fate(addr, &world.create("dora", "invoice")).begun).then_some(());
+    wait::until("a refusal", stopped).expect("it is stopped");
+    nothing_passes(&world, addr, "without the module");
+    assert_eq!(provider.fetches("/portcullis.wasm"), fetches, "nobody asks for it");
 }
 
 /// A configuration that says nothing is refused, however it says it.

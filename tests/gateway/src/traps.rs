@@ -156,7 +156,7 @@ fn belt_misses(stage: &Stage, report: &mut Report) -> Result<()> {
     stage.until("the belt's end", beltless)?;
     report.check(what, guarded(), stage.answers());
     report.says(what, "camunda/eg/https", &stage.standalone.log());
-    live(stage, report, what, &["critical belt_missing", "warning no_reload"])
+    live(stage, report, what, &["critical belt_missing", "warning no_reload", "warning vm_id_fixed"])
 }
 
 /// Envoy Gateway starts again while the module's source is away: it gives Envoy the route without the
