@@ -24,6 +24,7 @@ pub mod suites;
 pub mod tokens;
 pub mod trial;
 pub mod upstream;
+pub mod version;
 pub mod wait;
 
 use std::path::PathBuf;

@@ -14,6 +14,7 @@ use portcullis_e2e::client::Request;
 use portcullis_e2e::envoy::{Envoy, Launch, Pushed};
 use portcullis_e2e::gateway::{Gateway, Listener};
 use portcullis_e2e::idp::{Answer, Provider};
+use portcullis_e2e::version::{self, NEXT_WORD, WORD};
 use portcullis_e2e::{wait, workspace};
 use rsa::sha2::{Digest, Sha256};
 use serde_json::{Value, json};
@@ -115,16 +116,6 @@ fn a_module_with_another_checksum() {
     guards(&world, addr, "with the right checksum again");
 }
 
-/// A reason, and the same in another version of the module: what runs shows in what it counts.
-const WORDS: [&str; 2] = ["token_missing", "token_missinG"];
-
-fn another_version(module: &[u8]) -> Vec<u8> {
-    let place = module.windows(WORDS[0].len()).position(|part| part == WORDS[0].as_bytes()).expect("the reason");
-    let mut other = module.to_vec();
-    other[place..place + WORDS[1].len()].copy_from_slice(WORDS[1].as_bytes());
-    other
-}
-
 /// Puts a module where Envoy downloads it, and makes a gateway with it: VM and configuration have these names.
 fn serving(world: &World, provider: &Provider, module: &[u8], vm_id: &str, name: &str) -> Gateway {
     provider.answer("/portcullis.wasm", Answer::new(200, module));
@@ -136,16 +127,16 @@ fn serving(world: &World, provider: &Provider, module: &[u8], vm_id: &str, name:
 }
 
 /// Which version counts a call under a configuration's name.
-fn version(world: &World, envoy: &Envoy, name: &str) -> &'static str {
+fn running(world: &World, envoy: &Envoy, name: &str) -> &'static str {
     let addr = envoy.addr("gateway").expect("an address");
     let counted = |word: &&str| {
-        let stats = envoy.stats(&format!("{name}.component.{word}.")).expect("stats");
-        stats.values().sum::<u64>() > 0
+        let stats = envoy.admin(&format!("/stats?filter=wasm_filter.{name}.")).expect("stats");
+        version::counted(&stats, word) > 0
     };
     let seen = || {
         // While Envoy downloads, the belt alone refuses.
         assert!(!world.fate(addr, &Request::get("/v2/topology")).begun, "{name}");
-        WORDS.into_iter().find(counted)
+        [WORD, NEXT_WORD].into_iter().find(counted)
     };
     wait::until("a count", seen).unwrap_or_else(|error| panic!("{name}: {error:?}"))
 }
@@ -155,19 +146,19 @@ fn version(world: &World, envoy: &Envoy, name: &str) -> &'static str {
 #[test]
 fn a_downloaded_module_after_another() {
     let (world, first) = (World::new(), module());
-    let second = another_version(&first);
+    let second = version::next(&first).expect("another version");
     let provider = Provider::start().expect("a web server");
     let gateway = |module: &[u8], vm_id: &str, name: &str| serving(&world, &provider, module, vm_id, name);
     let envoy = Launch::new(gateway(&first, "portcullis", "one").build()).dynamic_listeners().start().expect("Envoy");
     let push =
         |gateway: Gateway| assert_eq!(envoy.push_listeners(&gateway.listeners()).expect("a verdict"), Pushed::Accepted);
-    assert_eq!(version(&world, &envoy, "one"), WORDS[0]);
+    assert_eq!(running(&world, &envoy, "one"), WORD);
     push(gateway(&second, "portcullis", "two"));
-    assert_eq!(version(&world, &envoy, "two"), WORDS[0], "the first version runs on");
+    assert_eq!(running(&world, &envoy, "two"), WORD, "the first version runs on");
     push(gateway(&second, "portcullis", "three"));
-    assert_eq!(version(&world, &envoy, "three"), WORDS[1], "with the change after");
+    assert_eq!(running(&world, &envoy, "three"), NEXT_WORD, "with the change after");
     push(gateway(&[&first[..], b"\0\x05\x04next"].concat(), "portcullis-4", "four"));
-    assert_eq!(version(&world, &envoy, "four"), WORDS[0], "under another name at once");
+    assert_eq!(running(&world, &envoy, "four"), WORD, "under another name at once");
 }
 
 /// What comes by discovery is not downloaded at all, unless Envoy is told to refuse what it does not have: then it fetches
@@ -175,12 +166,12 @@ fn a_downloaded_module_after_another() {
 #[test]
 fn a_downloaded_module_by_discovery() {
     let (world, first) = (World::new(), module());
-    let second = another_version(&first);
+    let second = version::next(&first).expect("another version");
     let provider = Provider::start().expect("a web server");
     let gateway = |module: &[u8]| serving(&world, &provider, module, "portcullis", "orders");
     let envoy = discovered(&gateway(&first));
     let addr = envoy.addr("gateway").expect("an address");
-    assert_eq!(version(&world, &envoy, "orders"), WORDS[0]);
+    assert_eq!(running(&world, &envoy, "orders"), WORD);
     let filter = gateway(&second).filter();
     let mut fetching = filter.clone();
     fetching["config"]["vm_config"]["nack_on_code_cache_miss"] = true.into();
@@ -193,11 +184,11 @@ fn a_downloaded_module_by_discovery() {
     wait::until("a fetch", fetched).expect("it is fetched");
     assert_eq!(envoy.push_filter(&fetching).expect("a verdict"), Pushed::Accepted);
     guards(&world, addr, "after the same once more");
-    assert_eq!(version(&world, &envoy, "orders"), WORDS[0], "the first version runs on");
+    assert_eq!(running(&world, &envoy, "orders"), WORD, "the first version runs on");
     assert_eq!(envoy.push_filter(&filter).expect("a verdict"), Pushed::Accepted);
     let runs = || {
         guards(&world, addr, "with another configuration");
-        (version(&world, &envoy, "orders") == WORDS[1]).then_some(())
+        (running(&world, &envoy, "orders") == NEXT_WORD).then_some(())
     };
     wait::until("the second version", runs).expect("it runs");
 

@@ -1,11 +1,11 @@
 //! Changes that users make on purpose, as the page describes them: another version of the module, the way back, and
 //! shadow mode.
 
-use crate::modules::{NEXT_WORD, WORD};
 use crate::report::Report;
 use crate::stage::{OURS, Stage, guarded};
 use anyhow::{Context as _, Result};
 use portcullis_e2e::client::Request;
+use portcullis_e2e::version::{self, NEXT_WORD, WORD};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -23,9 +23,7 @@ fn upgrade(stage: &Stage, report: &mut Report) -> Result<()> {
     let (before, after) = (manifest(&stage.web.source())?, manifest(&next)?);
     // What is configured is not yet what runs.
     let counted = |word: &str| {
-        let stats =
-            stage.standalone.ask_admin(&format!("/stats?filter={word}.portcullis_decisions")).unwrap_or_default();
-        stats.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok()).sum::<u64>()
+        version::counted(&stage.standalone.ask_admin("/stats?filter=portcullis_decisions").unwrap_or_default(), word)
     };
     let (right, wrong) = stage.called(|| {
         stage.standalone.apply_text(OURS, &after)?;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use portcullis_e2e::idp::{Answer, Provider};
 use portcullis_e2e::server::{Server, free_port};
-use portcullis_e2e::workspace;
+use portcullis_e2e::{version, workspace};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::fs;
@@ -12,10 +12,8 @@ use std::path::Path;
 use std::process::Command;
 
 const PATH: &str = "/portcullis.wasm";
-/// The same module with another word for a reason: another version, which shows in what it counts.
+/// Another version of the module.
 const NEXT: &str = "/portcullis-next.wasm";
-pub const WORD: &str = "token_missing";
-pub const NEXT_WORD: &str = "token_missinG";
 /// A module that does nothing.
 const NOOP: &str = "/noop.wasm";
 
@@ -30,20 +28,18 @@ pub struct Source {
 pub struct Web {
     server: Provider,
     module: Vec<u8>,
+    next: Vec<u8>,
     noop: Vec<u8>,
 }
 
 impl Web {
     pub fn start() -> Result<Self> {
         let read = |file: &str| fs::read(workspace().join(file)).with_context(|| format!("no module at {file}"));
-        let web = Self {
-            server: Provider::start()?,
-            module: read("target/portcullis.wasm")?,
-            noop: read("target/noop.wasm")?,
-        };
+        let module = read("target/portcullis.wasm")?;
+        let next = version::next(&module)?;
+        let web = Self { server: Provider::start()?, module, next, noop: read("target/noop.wasm")? };
         web.server.answer(NOOP, Answer::new(200, &web.noop));
-        ensure!(web.next_module() != web.module, "the module has no such word");
-        web.server.answer(NEXT, Answer::new(200, web.next_module()));
+        web.server.answer(NEXT, Answer::new(200, &web.next));
         web.come_back();
         Ok(web)
     }
@@ -60,15 +56,7 @@ impl Web {
 
     /// Where another version of the module is.
     pub fn next(&self) -> Source {
-        self.at(NEXT, &self.next_module())
-    }
-
-    fn next_module(&self) -> Vec<u8> {
-        let mut module = self.module.clone();
-        if let Some(place) = module.windows(WORD.len()).position(|part| part == WORD.as_bytes()) {
-            module[place..place + WORD.len()].copy_from_slice(NEXT_WORD.as_bytes());
-        }
-        module
+        self.at(NEXT, &self.next)
     }
 
     fn at(&self, path: &str, module: &[u8]) -> Source {

@@ -5,7 +5,9 @@ use crate::guard;
 use crate::world::{GUARDED, OPEN, World};
 use anyhow::Result;
 use portcullis_e2e::client::{self, Request};
+use portcullis_e2e::version::{self, NEXT_WORD, WORD};
 use serde_json::{Value, json};
+use std::fs;
 use std::time::{Duration, Instant};
 
 /// Policies pushed one after the other while callers call: each arrives, and every call is answered
@@ -32,7 +34,7 @@ pub fn a_push_under_traffic(world: &mut World) -> Result<()> {
     world.doctor_says(&[])
 }
 
-/// From a module in a file to one from a registry and back, under traffic.
+/// From a module in a file to one from a registry, to another version of it, and back, under traffic.
 pub fn an_upgrade_and_the_way_back(world: &mut World) -> Result<()> {
     let [plugin, belt] = world.guard()?;
     world.guarded_by(&[plugin.clone(), belt])?;
@@ -47,12 +49,28 @@ pub fn an_upgrade_and_the_way_back(world: &mut World) -> Result<()> {
             filters.map(text).any(|filter| filter.contains(&name) && filter.contains("/var/lib/istio/data/"))
         })
     };
+    let file = world.folder().join("next.wasm");
+    fs::write(&file, version::next(&fs::read(world.file_url.trim_start_matches("file://"))?)?)?;
+    let next = with(&plugin, "/spec/url", format!("file://{}", file.display()).into());
+    // The callers' calls without a token: which version counts more of them.
+    let counted = |world: &World, word: &str| {
+        let stats = client::send(world.gateway().admin, &Request::get("/stats?filter=portcullis_decisions"));
+        stats.map_or(0, |stats| version::counted(&stats.text(), word))
+    };
+    let runs = |world: &World, word: &str| {
+        let so_far = counted(world, word);
+        world.until(word, || counted(world, word) > so_far)
+    };
     let ((), fire) = world.under_fire(|world| {
         world.kube.apply([&upgraded])?;
         world.until("the fetched module", || fetched(world))?;
         world.becomes(GUARDED)?;
+        world.kube.apply([&next])?;
+        runs(world, NEXT_WORD)?;
+        world.becomes(GUARDED)?;
         world.kube.apply([&plugin])?;
         world.until("the file", || !fetched(world))?;
+        runs(world, WORD)?;
         world.becomes(GUARDED)
     })?;
     fire.answered_right()?;
