@@ -2,9 +2,20 @@
 //! settings have them.
 
 use super::Refused;
+use crate::json;
 use crate::jsonpath::{Found, JsonPath};
 use crate::reason::Reason;
 use serde_json::Value;
+
+/// Claims as mapping rules of the cluster see them, from their text: its decoder makes a list of an `aud` that is not one
+/// (Spring Security's `MappedJwtClaimSetConverter`). `None` where the text is no JSON.
+pub(crate) fn parsed(text: &str) -> Option<Value> {
+    let mut claims = json::parse(text.as_bytes()).ok()?;
+    if let Some(audience) = claims.get_mut("aud").filter(|audience| audience.is_string()) {
+        *audience = Value::Array(vec![audience.take()]);
+    }
+    Some(claims)
+}
 
 /// How an issuer's claims name the caller.
 #[derive(Clone, Debug)]

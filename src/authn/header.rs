@@ -11,6 +11,9 @@ use std::rc::Rc;
 /// Header parameters that are refused: `crit` names extensions that must be understood (RFC 7515
 /// section 4.1.11; none is), the others would let a token bring its own key (RFC 8725 section 3.10).
 const REFUSED_PARAMETERS: [&str; 5] = ["crit", "jwk", "jku", "x5u", "x5c"];
+/// The types that the cluster takes, without regard to case (RFC 7515 section 4.1.9): others are made for something else,
+/// as those of logout are (RFC 8725 section 3.11).
+const TYPES: [&str; 2] = ["JWT", "at+jwt"];
 /// How many headers are kept, and of what length at most, in bytes: an issuer's tokens differ in
 /// their claims, and have one header for each of its keys.
 const KEPT: usize = 16;
@@ -63,6 +66,12 @@ fn read(part: &str) -> Result<Header, Refused> {
     };
     if REFUSED_PARAMETERS.iter().any(|name| header.contains_key(*name)) {
         return Err(malformed("the header has crit, jwk, jku, x5u or x5c"));
+    }
+    let is_taken = |name: &str| TYPES.iter().any(|taken| name.eq_ignore_ascii_case(taken));
+    match header.get("typ") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(name)) if is_taken(name) => {}
+        Some(_) => return Err(malformed("typ is neither JWT nor at+jwt")),
     }
     let algorithm = match header.get("alg") {
         Some(Value::String(name)) => Algorithm::named(name),

@@ -103,6 +103,9 @@ pub fn verify(
     entra_version(&claims, &issuer.issuer)?;
     let validity = validity(&claims, issuer)?;
     validity.check(now)?;
+    if claims.get("jti").is_some_and(|id| !id.is_string() && !id.is_null()) {
+        return Err(malformed("jti is not text").into());
+    }
 
     let (message, _) = text.rsplit_once('.').unwrap_or_default();
     let id = header.key_id.as_deref();
@@ -177,7 +180,7 @@ fn audience(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Refused>
         None => false,
         Some(Value::String(name)) => wanted(name),
         Some(Value::Array(names)) => {
-            let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+            let names: Option<Vec<&str>> = names.iter().filter(|name| !name.is_null()).map(Value::as_str).collect();
             names.ok_or(malformed("aud has something that is not text"))?.into_iter().any(wanted)
         }
         Some(_) => return Err(malformed("aud is neither text nor a list")),
@@ -195,18 +198,28 @@ fn entra_version(claims: &Map<String, Value>, issuer: &str) -> Result<(), Refuse
     Ok(())
 }
 
-/// RFC 7519 sections 4.1.4 to 4.1.6. `exp` is required on purpose; `iat` is only held to its form,
-/// as in the cluster.
+/// RFC 7519 sections 4.1.4 to 4.1.6. `exp` is required on purpose; `iat` may lie in the future, and not after `exp`, as in
+/// the cluster.
 fn validity(claims: &Map<String, Value>, issuer: &Issuer) -> Result<Validity, Refused> {
-    let time = |name: &str, detail| claims.get(name).map(|v| numeric_date(v).ok_or(malformed(detail))).transpose();
-    time("iat", "iat is not a number of seconds")?;
+    let given = |name: &str| claims.get(name).filter(|value| !value.is_null());
+    let time = |name: &str, detail| given(name).map(|v| numeric_date(v).ok_or(malformed(detail))).transpose();
+    let issued = time("iat", "iat is not a number of seconds")?;
     let not_before = time("nbf", "nbf is not a number of seconds")?;
     let expires = time("exp", "exp is not a number of seconds")?.ok_or(malformed("exp is missing"))?;
+    if expires > LAST {
+        return Err(malformed("exp is past all times that can be told"));
+    }
+    if issued.is_some_and(|issued| issued >= expires) {
+        return Err(malformed("exp is not after iat"));
+    }
     Ok(Validity {
         not_before: not_before.map(|t| t.saturating_sub(issuer.clock_skew)),
         expires: expires.saturating_add(issuer.clock_skew),
     })
 }
+
+/// The last second that the cluster can tell, which counts in milliseconds.
+const LAST: UnixSeconds = UnixSeconds::MAX / 1_000;
 
 /// A NumericDate (RFC 7519 section 2), which may have a fraction; it is dropped.
 fn numeric_date(value: &Value) -> Option<UnixSeconds> {

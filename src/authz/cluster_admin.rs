@@ -2,8 +2,7 @@
 //! `camunda.security.cluster-admin.oidc` is for the cluster.
 
 use super::{Permit, Verdict};
-use crate::authn::{Identity, Subject};
-use crate::json;
+use crate::authn::{Identity, Subject, claims};
 use crate::jsonpath::{Found, JsonPath};
 use crate::reason::Reason;
 use serde_json::Value;
@@ -77,7 +76,7 @@ impl ClusterAdmin {
         if self.claims.is_empty() {
             return Is::No;
         }
-        let Ok(claims) = json::parse(identity.claims().as_bytes()) else {
+        let Some(claims) = claims::parsed(identity.claims()) else {
             return Is::No;
         };
         self.claims.iter().map(|rule| rule.holds(&claims)).max().unwrap_or(Is::No)

@@ -2,8 +2,7 @@
 
 use super::{Grant, Holding};
 use crate::api::catalogue::{Permission, ResourceType};
-use crate::authn::{Identity, Subject};
-use crate::json;
+use crate::authn::{Identity, Subject, claims};
 use crate::jsonpath::{Found, JsonPath};
 use crate::table::{Column, Membership, Owner, OwnerType, Table};
 use serde_json::Value;
@@ -300,11 +299,11 @@ impl<'a> Closure<'a> {
 }
 
 /// The mapping rules that the claims match, in their order.
-fn matching_rules(table: &Table, claims: &str) -> BTreeSet<Owner> {
+fn matching_rules(table: &Table, text: &str) -> BTreeSet<Owner> {
     let mut rules = BTreeSet::new();
     let mut parsed: Option<Value> = None;
     for path in table.claim_paths() {
-        let claims = parsed.get_or_insert_with(|| json::parse(claims.as_bytes()).unwrap_or_default());
+        let claims = parsed.get_or_insert_with(|| claims::parsed(text).unwrap_or_default());
         // A path that the cluster cannot read finds nothing.
         let Ok(found) = JsonPath::parse(&path) else { continue };
         for value in texts(found.find(claims)) {

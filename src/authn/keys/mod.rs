@@ -97,7 +97,7 @@ impl KeySet {
 
 fn read_key(jwk: &Value) -> Result<Key, &'static str> {
     let text = |name: &str| match jwk.get(name) {
-        None => Ok(None),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(&**text)),
         Some(_) => Err("a member is not text"),
     };
@@ -110,7 +110,7 @@ fn read_key(jwk: &Value) -> Result<Key, &'static str> {
     if text("use")?.is_some_and(|u| u != "sig") {
         return Err("`use` is not `sig`");
     }
-    if let Some(operations) = jwk.get("key_ops") {
+    if let Some(operations) = jwk.get("key_ops").filter(|operations| !operations.is_null()) {
         let verify = operations.as_array().is_some_and(|list| list.iter().any(|o| o == "verify"));
         if !verify {
             return Err("`key_ops` does not have `verify`");
