@@ -19,6 +19,9 @@ enum Condition {
 enum Operator {
     Equal,
     NotEqual,
+    /// Of one type as well.
+    Same,
+    NotSame,
     Less,
     LessOrEqual,
     Greater,
@@ -37,7 +40,9 @@ impl Condition {
             Self::Exists { path, wanted } => (path.find(value) != Found::Missing) == *wanted,
             Self::Compare { path, operator, literal } => match path.find(value) {
                 Found::One(found) => operator.holds(found, literal),
-                _ => *operator == Operator::NotEqual,
+                _ if path.lacks_its_leaf(value) => operator.holds(&Value::Null, literal),
+                // What is nowhere is not equal to anything.
+                _ => matches!(operator, Operator::NotEqual | Operator::NotSame),
             },
         }
     }
@@ -45,31 +50,40 @@ impl Condition {
 
 impl Operator {
     fn holds(self, found: &Value, literal: &Value) -> bool {
-        let order = compare(found, literal);
+        let order = || compare(found, literal);
         match self {
-            Self::Equal => order == Some(Ordering::Equal),
-            Self::NotEqual => order != Some(Ordering::Equal),
-            Self::Less => order == Some(Ordering::Less),
-            Self::LessOrEqual => matches!(order, Some(Ordering::Less | Ordering::Equal)),
-            Self::Greater => order == Some(Ordering::Greater),
-            Self::GreaterOrEqual => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+            Self::Equal => equal(found, literal),
+            Self::NotEqual => !equal(found, literal),
+            Self::Same => is_of_one_type(found, literal) && equal(found, literal),
+            Self::NotSame => !(is_of_one_type(found, literal) && equal(found, literal)),
+            Self::Less => order() == Some(Ordering::Less),
+            Self::LessOrEqual => matches!(order(), Some(Ordering::Less | Ordering::Equal)),
+            Self::Greater => order() == Some(Ordering::Greater),
+            Self::GreaterOrEqual => matches!(order(), Some(Ordering::Greater | Ordering::Equal)),
         }
     }
 }
 
-/// Jayway compares a number with a string by the string's number.
+/// Jayway takes one side for what the claim is, a number or a text, before it says whether they are equal.
+fn equal(found: &Value, literal: &Value) -> bool {
+    match (found, literal) {
+        (Value::Number(number), Value::String(text)) => text.parse::<f64>().ok() == number.as_f64(),
+        (Value::String(text), Value::Number(number)) => *text == number.to_string(),
+        (Value::Number(_), Value::Number(_)) => compare(found, literal) == Some(Ordering::Equal),
+        _ => found == literal,
+    }
+}
+
+fn is_of_one_type(left: &Value, right: &Value) -> bool {
+    std::mem::discriminant(left) == std::mem::discriminant(right)
+}
+
+/// Which of two texts or two numbers comes first; a text is neither before nor after a number.
 fn compare(left: &Value, right: &Value) -> Option<Ordering> {
-    let number = |v: &Value| match v {
-        Value::Number(n) => n.as_f64(),
-        Value::String(s) => s.parse().ok(),
-        _ => None,
-    };
     match (left, right) {
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
-        (Value::Number(_), Value::Number(_) | Value::String(_)) | (Value::String(_), Value::Number(_)) => {
-            number(left)?.partial_cmp(&number(right)?)
-        }
-        _ => (left == right).then_some(Ordering::Equal),
+        (Value::Number(a), Value::Number(b)) => a.as_f64()?.partial_cmp(&b.as_f64()?),
+        _ => None,
     }
 }
 
@@ -106,6 +120,8 @@ fn condition(text: &str) -> Result<(Condition, &str), PathError> {
     let (path, rest) = operand_or_unsupported(text)?;
     let rest = rest.trim_start();
     let operators = [
+        ("===", Operator::Same),
+        ("!==", Operator::NotSame),
         ("==", Operator::Equal),
         ("!=", Operator::NotEqual),
         ("<=", Operator::LessOrEqual),

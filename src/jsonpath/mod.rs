@@ -78,29 +78,50 @@ impl JsonPath {
         if text.starts_with('$') { parse::path(text) } else { Ok(Self { steps: vec![Step::Child(text.to_owned())] }) }
     }
 
-    /// What the path finds in a document.
+    /// What the path finds in a document. Where only the last name of a definite path is missing, that is [`Found::Missing`]
+    /// like any other; an indefinite one finds null there (Jayway's `DEFAULT_PATH_LEAF_TO_NULL`).
     #[must_use]
     pub fn find<'a>(&self, document: &'a Value) -> Found<'a> {
-        let mut found = vec![document];
-        let mut definite = true;
-        let mut descend = false;
-        for step in &self.steps {
-            if matches!(step, Step::Descend) {
-                (descend, definite) = (true, false);
-                continue;
+        follow(&self.steps, document)
+    }
+
+    /// Whether a definite path finds all but its last name.
+    fn lacks_its_leaf(&self, document: &Value) -> bool {
+        match self.steps.split_last() {
+            Some((Step::Child(name), before)) => {
+                matches!(follow(before, document), Found::One(Value::Object(members)) if !members.contains_key(name))
             }
-            definite = definite && step.is_definite();
-            if descend {
-                found = found.into_iter().flat_map(with_all_below).take(MAX_FOUND).collect();
-                descend = false;
-            }
-            found = found.into_iter().flat_map(|value| step.apply(value)).take(MAX_FOUND).collect();
+            _ => false,
         }
-        match (definite, found.first()) {
-            (true, Some(value)) => Found::One(value),
-            (true, None) => Found::Missing,
-            (false, _) => Found::Many(found),
+    }
+}
+
+fn follow<'a>(steps: &[Step], document: &'a Value) -> Found<'a> {
+    let mut found = vec![document];
+    let mut definite = true;
+    let mut descend = false;
+    for (left, step) in (0..steps.len()).rev().zip(steps) {
+        if matches!(step, Step::Descend) {
+            (descend, definite) = (true, false);
+            continue;
         }
+        let is_leaf = left == 0 && !definite && !descend;
+        definite = definite && step.is_definite();
+        if descend {
+            found = found.into_iter().flat_map(with_all_below).take(MAX_FOUND).collect();
+            descend = false;
+        }
+        let all = found.into_iter();
+        found = if is_leaf {
+            all.flat_map(|value| step.apply_to_leaf(value)).take(MAX_FOUND).collect()
+        } else {
+            all.flat_map(|value| step.apply(value)).take(MAX_FOUND).collect()
+        };
+    }
+    match (definite, found.first()) {
+        (true, Some(value)) => Found::One(value),
+        (true, None) => Found::Missing,
+        (false, _) => Found::Many(found),
     }
 }
 
@@ -110,6 +131,14 @@ impl Step {
             Self::Child(_) => true,
             Self::Indexes(indexes) => indexes.len() == 1,
             _ => false,
+        }
+    }
+
+    /// The last step of an indefinite path: what an object lacks is null.
+    fn apply_to_leaf<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
+        match (self, value) {
+            (Self::Child(name), Value::Object(members)) => vec![members.get(name).unwrap_or(&Value::Null)],
+            _ => self.apply(value),
         }
     }
 
@@ -198,6 +227,88 @@ mod tests {
         assert_eq!(all("a.b.c", &claims), json!("missing"));
         assert_eq!(all("n.x", &claims), json!("missing"));
         assert_eq!(all("$.x[*]", &claims), json!([]));
+    }
+
+    /// What mapping rules with these paths match in Camunda 8.8.0, value by value.
+    #[test]
+    fn paths_find_the_texts_that_the_cluster_finds() {
+        let claims = json!({"n": ["9", "9.0", 9, 10], "lv": ["9"], "num": [9, 10], "roles": [{"id": "ops"}, {"id": "dev", "until": null}, {"id": "z", "until": "x"}], "names": ["x", "y"], "https://a/b": "boss", "sub": "u", "m": ["p", "q"], "d": {"sub": "deep", "b": {"c": "cc"}}, "o": [{"a": {"b": "1"}}, {"a": {}}, {"c": 1}], "nr": [{"v": "5", "id": "s"}, {"v": 5, "id": "i"}, {"v": "5.0", "id": "f"}]});
+        let rows: &[(&str, &[&str])] = &[
+            ("$.lv[?(@ > 8)]", &[]),
+            ("$.lv[?(@ == 9)]", &["9"]),
+            ("$.n[?(@ == 9)]", &["9"]),
+            ("$.n[?(@ == '9')]", &["9"]),
+            ("$.nr[?(@.v == 5)].id", &["i", "s"]),
+            ("$.nr[?(@.v == '5')].id", &["i", "s"]),
+            ("$.nr[?(@.v != 5)].id", &["f"]),
+            ("$.nr[?(@.v >= 5)].id", &["i"]),
+            ("$.nr[?(@.v >= '5')].id", &["f", "s"]),
+            ("$.roles[?(@.until == null)].id", &["dev", "ops"]),
+            ("$.roles[?(@.until != null)].id", &["z"]),
+            ("$.roles[?(@.until != 'x')].id", &["dev", "ops"]),
+            ("$.o[?(@.a.b == null)]", &[]),
+            ("$.roles[?(@.x.y == null)].id", &[]),
+            ("$.roles[?(@.x.y != null)].id", &["dev", "ops", "z"]),
+            ("$.roles[?(@.x.y != 'q')].id", &["dev", "ops", "z"]),
+            ("$.roles[?(@.x.y == 'q')].id", &[]),
+            ("$.roles[?(@.until)].id", &["dev", "z"]),
+            ("$.roles[?(!@.until)].id", &["ops"]),
+            ("$.names[:]", &[]),
+            ("$.names[0 : 1]", &[]),
+            ("$.names[ 0 ]", &["x"]),
+            ("$.names[0 , 1]", &["x", "y"]),
+            ("$.names[+1]", &[]),
+            ("$.names[0:]", &["x", "y"]),
+            ("$.names[:1]", &["x"]),
+            ("$.names[ 0:1 ]", &["x"]),
+            ("$.names[-1]", &["y"]),
+            ("$.names[ -1 ]", &["y"]),
+            ("$.names[- 1]", &[]),
+            ("$.names[-1:]", &["y"]),
+            (" sub", &[]),
+            ("sub ", &["u"]),
+            ("['https://a/b']", &["boss"]),
+            (r#"["sub"]"#, &["u"]),
+            (".sub", &["deep", "u"]),
+            ("..sub", &[]),
+            ("$.m.[1]", &["q"]),
+            ("$.m.[*]", &["p", "q"]),
+            ("@.sub", &["u"]),
+            ("@['sub']", &["u"]),
+            ("$ .sub", &[]),
+            ("$. sub", &[]),
+            ("$.d..c", &["cc"]),
+            ("$..*.c", &[]),
+            ("$..b.c", &["cc"]),
+            ("$..['c']", &["cc"]),
+            ("$['sub' ]", &["u"]),
+            ("$[ 'sub']", &["u"]),
+            ("$.names.[0]", &["x"]),
+            ("$.d['b']['c']", &["cc"]),
+            ("$.d.['b'].c", &["cc"]),
+            ("[*]", &["boss", "u"]),
+            ("*", &["boss", "u"]),
+            (r#"$.names[?(@ == "x")]"#, &["x"]),
+            ("$.names[?(@ === 'x')]", &["x"]),
+            ("$.names[?(@=='x')]", &["x"]),
+            ("$.names[?( @ == 'x' )]", &["x"]),
+            ("$.names[? (@ == 'x')]", &["x"]),
+            ("$.names[?(@ > 'w')]", &["x", "y"]),
+            ("$.names[?(@ > 5)]", &[]),
+            ("$.roles[?(@.until == '')].id", &[]),
+        ];
+        for (path, expected) in rows {
+            let path_found = JsonPath::parse(path).map(|path| match path.find(&claims) {
+                Found::Missing => Vec::new(),
+                Found::One(Value::Array(items)) => items.iter().collect(),
+                Found::One(value) => vec![value],
+                Found::Many(values) => values,
+            });
+            let mut texts: Vec<&str> = path_found.unwrap_or_default().into_iter().filter_map(Value::as_str).collect();
+            texts.sort_unstable();
+            texts.dedup();
+            assert_eq!(texts, *expected, "{path}");
+        }
     }
 
     #[test]

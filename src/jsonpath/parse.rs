@@ -6,14 +6,17 @@ use super::{JsonPath, PathError, Step};
 const NOT_CLOSED: PathError = PathError::Broken("a bracket or quote is not closed");
 
 pub(super) fn path(text: &str) -> Result<JsonPath, PathError> {
-    let text = text.trim();
     let mut steps = Vec::new();
-    let rest = match text.strip_prefix(['$', '@']) {
-        Some(rest) if rest.is_empty() || rest.starts_with(['.', '[']) => rest,
+    match text.trim_start().strip_prefix(['$', '@']) {
+        Some(rest) if rest.is_empty() || rest.starts_with(['.', '[']) => tail(rest.trim_end(), &mut steps)?,
         Some(_) => return Err(PathError::Broken("`$` or `@` must be followed by `.` or `[`")),
-        None => property(text, &mut steps)?,
-    };
-    tail(rest, &mut steps)?;
+        // As if `$.` stood before it, a blank and all.
+        None => tail(&format!(".{}", text.trim_end()), &mut steps)?,
+    }
+    let all = |steps: &[Step]| matches!(steps, [Step::Descend, Step::Wildcard, _, ..]);
+    if (0..steps.len()).any(|from| steps.get(from..).is_some_and(all)) {
+        return Err(PathError::Broken("a wildcard after `..` finds nothing where more follows"));
+    }
     Ok(JsonPath { steps })
 }
 
@@ -22,10 +25,10 @@ fn tail(mut rest: &str, steps: &mut Vec<Step>) -> Result<(), PathError> {
         rest = if let Some(below) = rest.strip_prefix("..") {
             steps.push(Step::Descend);
             if below.starts_with('[') { bracket(below, steps)? } else { property(below, steps)? }
-        } else if let Some(name) = rest.strip_prefix('.') {
+        } else if let Some(name) = rest.strip_prefix('.').filter(|name| !name.starts_with('[')) {
             property(name, steps)?
         } else {
-            bracket(rest, steps)?
+            bracket(rest.trim_start_matches('.'), steps)?
         };
     }
     Ok(())
@@ -69,7 +72,10 @@ fn bracket<'a>(text: &'a str, steps: &mut Vec<Step>) -> Result<&'a str, PathErro
 }
 
 fn indexes(text: &str) -> Result<Step, PathError> {
-    let number = |s: &str| s.trim().parse::<i64>().map_err(|_| PathError::Broken("an index is not a number"));
+    let number = |s: &str| match s.parse::<i64>() {
+        Ok(number) if !s.starts_with('+') => Ok(number),
+        _ => Err(PathError::Broken("an index is not a number")),
+    };
     if text == "*" {
         return Ok(Step::Wildcard);
     }
@@ -77,12 +83,15 @@ fn indexes(text: &str) -> Result<Step, PathError> {
         if to.contains(':') {
             return Err(PathError::Unsupported("slices with a step are not supported"));
         }
+        if from.is_empty() && to.is_empty() {
+            return Err(PathError::Broken("a slice needs a bound"));
+        }
         let bound = |s: &str| {
-            if s.trim().is_empty() { Ok(None) } else { number(s).map(Some) }
+            if s.is_empty() { Ok(None) } else { number(s).map(Some) }
         };
         return Ok(Step::Slice(bound(from)?, bound(to)?));
     }
-    text.split(',').map(number).collect::<Result<_, _>>().map(Step::Indexes)
+    text.split(',').map(|index| number(index.trim())).collect::<Result<_, _>>().map(Step::Indexes)
 }
 
 /// A quoted text at the start, and what follows it.
