@@ -241,7 +241,8 @@ impl Plan {
 
     /// What the plan's tables make of an identity.
     fn principal(&self, identity: Rc<Identity>) -> Principal {
-        Principal::resolve(&self.table, identity).with_candidate(self.candidate.as_ref())
+        let version = self.rules.version;
+        Principal::resolve(&self.table, identity, version).with_candidate(self.candidate.as_ref(), version)
     }
 
     /// What the candidate table would decide.

@@ -124,6 +124,9 @@ fn unusable_keys_are_skipped_with_their_reason() {
     assert_eq!(with(&[("alg", json!("ES384"))]), Some("`alg` does not take this type of key"));
     assert_eq!(with(&[("alg", json!("ECDH-ES"))]), Some("`alg` is not supported"));
     assert_eq!(with(&[("kid", json!(7))]), Some("a member is not text"));
+    for member in ["use", "key_ops", "alg", "kid"] {
+        assert_eq!(with(&[(member, json!(null))]), None, "{member}");
+    }
     let weak = json!({"kty": "OKP", "crv": "Ed25519", "x": BASE64.encode([0; 32])});
     assert_eq!(KeySet::read(&[weak]).1[0].reason, "the key is of small order");
     assert_eq!(rsa(vec![0xff; 64], &[1, 0, 1]), Some("an RSA key must have 2048 to 4096 bits"));

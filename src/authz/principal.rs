@@ -1,7 +1,7 @@
 //! An identity with the owners that a table gives it.
 
 use super::{Grant, Holding};
-use crate::api::catalogue::{Permission, ResourceType};
+use crate::api::catalogue::{Permission, ResourceType, Version};
 use crate::authn::{Identity, Subject, claims};
 use crate::jsonpath::{Found, JsonPath};
 use crate::table::{Column, Membership, Owner, OwnerType, Table};
@@ -65,9 +65,10 @@ pub struct Named {
 impl Principal {
     /// Resolves an identity, as deep as the cluster does and no deeper: its own roles and groups,
     /// the roles of those groups, and the same of every mapping rule that matches its claims. Where
-    /// groups come from a claim, memberships kept in the cluster do not count.
+    /// groups come from a claim, memberships kept in the cluster do not count. How mapping rules name claims depends on the
+    /// cluster's version.
     #[must_use]
-    pub fn resolve(table: &Rc<Table>, identity: Rc<Identity>) -> Self {
+    pub fn resolve(table: &Rc<Table>, identity: Rc<Identity>, version: Version) -> Self {
         let (kind, id) = match identity.subject() {
             Subject::User(name) => (OwnerType::User, name),
             Subject::Client(id) => (OwnerType::Client, id),
@@ -81,7 +82,7 @@ impl Principal {
             table.find(OwnerType::Group, group).into_iter().for_each(|group| closure.add(group));
         }
         own.into_iter().for_each(|own| closure.add_memberships(own));
-        for rule in matching_rules(table, identity.claims()) {
+        for rule in matching_rules(table, identity.claims(), version) {
             closure.add(rule);
             closure.add_memberships(rule);
         }
@@ -117,8 +118,8 @@ impl Principal {
 
     /// The same, and beside it what a candidate table makes of the identity.
     #[must_use]
-    pub fn with_candidate(mut self, candidate: Option<&Rc<Table>>) -> Self {
-        self.candidate = candidate.map(|table| Box::new(Self::resolve(table, Rc::clone(&self.identity))));
+    pub fn with_candidate(mut self, candidate: Option<&Rc<Table>>, version: Version) -> Self {
+        self.candidate = candidate.map(|table| Box::new(Self::resolve(table, Rc::clone(&self.identity), version)));
         self
     }
 
@@ -298,14 +299,19 @@ impl<'a> Closure<'a> {
     }
 }
 
+/// From this version on a mapping rule's bare name is that claim, as in the settings of claims; before, `$.` was put before
+/// it (Camunda's `JsonPathClaimSanitizer`).
+const FLAT_NAMES: Version = Version::new(8, 10);
+
 /// The mapping rules that the claims match, in their order.
-fn matching_rules(table: &Table, text: &str) -> BTreeSet<Owner> {
+fn matching_rules(table: &Table, text: &str, version: Version) -> BTreeSet<Owner> {
     let mut rules = BTreeSet::new();
     let mut parsed: Option<Value> = None;
     for path in table.claim_paths() {
         let claims = parsed.get_or_insert_with(|| claims::parsed(text).unwrap_or_default());
         // A path that the cluster cannot read finds nothing.
-        let Ok(found) = JsonPath::parse(&path) else { continue };
+        let read = if version < FLAT_NAMES { JsonPath::parse(&path) } else { JsonPath::parse_claim(&path) };
+        let Ok(found) = read else { continue };
         for value in texts(found.find(claims)) {
             rules.extend(table.rules(&path, value));
         }

@@ -170,7 +170,9 @@ impl Collector {
         match JsonPath::parse(&rule.claim_name) {
             Ok(_) => {}
             Err(PathError::Broken(reason)) => {
-                self.warn(path("claimName"), format!("`{}` never finds a claim: {reason}", rule.claim_name));
+                // Later versions take a bare name for the claim's.
+                let before = if rule.claim_name.starts_with('$') { "" } else { " before Camunda 8.10" };
+                self.warn(path("claimName"), format!("`{}` never finds a claim{before}: {reason}", rule.claim_name));
             }
             Err(PathError::Unsupported(reason)) => {
                 return Err(error(path("claimName"), format!("`{}`: {reason}", rule.claim_name)));

@@ -96,6 +96,7 @@ fn encode(text: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::catalogue::Version;
     use crate::authn::Identity;
     use crate::policy;
     use crate::table::Table;
@@ -108,6 +109,7 @@ mod tests {
         Principal::resolve(
             &Rc::new(Table::open(empty).unwrap()),
             Rc::new(Identity::assumed(subject, Some(groups), &json!({}))),
+            Version::new(8, 9),
         )
     }
 

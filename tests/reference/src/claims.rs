@@ -20,10 +20,12 @@ pub fn is_plain(rule: &Rule) -> bool {
 }
 
 /// Whether the claims fulfil the rule: the claim is that very text, or a list that holds it.
-/// Nothing is converted: numbers and booleans fulfil no rule.
+/// Nothing is converted: numbers and booleans fulfil no rule. From Camunda 8.10 on bare names are flat.
 #[must_use]
-pub fn matches(rule: &Rule, claims: &Value) -> bool {
-    let Some(steps) = steps(&rule.claim) else { return false };
+pub fn matches(rule: &Rule, claims: &Value, flat: bool) -> bool {
+    let flat_name = || Some(vec![Step::Name(rule.claim.clone())]);
+    let path = if flat && !rule.claim.starts_with('$') { flat_name() } else { steps(&rule.claim) };
+    let Some(steps) = path else { return false };
     let mut here = claims;
     for step in &steps {
         let next = match (step, here) {

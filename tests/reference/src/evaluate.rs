@@ -69,7 +69,7 @@ pub fn evaluate(settings: &Settings, policy: &Policy, caller: &Caller, call: &Ca
     if settings.anonymous.contains(&operation.id) {
         return Outcome::Final;
     }
-    let principal = Principal::of(policy, caller);
+    let principal = Principal::of(policy, caller, settings.version >= (8, 10));
     let asked = |body| Asked { settings, policy, principal: &principal, route: &route, body };
 
     // Would the grants say the same whatever stands in the body?

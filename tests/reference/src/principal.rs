@@ -27,12 +27,12 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Looks everything up.
+    /// Looks everything up; `flat` as in [`claims::matches`].
     #[must_use]
-    pub fn of(policy: &Policy, caller: &Caller) -> Self {
+    pub fn of(policy: &Policy, caller: &Caller, flat: bool) -> Self {
         let mut owners = vec![(if caller.is_client { "CLIENT" } else { "USER" }, caller.name.clone())];
         for rule in &policy.rules {
-            if claims::matches(rule, &caller.claims) {
+            if claims::matches(rule, &caller.claims, flat) {
                 owners.push(("MAPPING_RULE", rule.id.clone()));
             }
         }
