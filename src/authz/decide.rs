@@ -4,7 +4,7 @@ use super::alternative::{Held, evaluate};
 use super::tenant::{self, Named};
 use super::{Certainty, Holding, Permit, Principal, Rules, Unresolved};
 use crate::api::body::Body;
-use crate::api::catalogue::{Alternative, Condition, Mode, Operation, TenantSource};
+use crate::api::catalogue::{Alternative, Condition, IdSource, Mode, Operation, TenantSource};
 use crate::api::route::Route;
 use crate::reason::Reason;
 
@@ -83,7 +83,13 @@ fn unresolved(operation: &Operation, rules: &Rules) -> Unresolved {
 fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &Rules) -> Verdict {
     let operation = &*route.operation;
     let alternatives = operation.grants.iter().filter(|a| a.since <= rules.version);
-    let held = |a: &Alternative| evaluate(a, route, body, principal);
+    // What the cluster filters it never denies.
+    let held = |a: &Alternative| match evaluate(a, route, body, principal) {
+        Held::Nothing if a.id == IdSource::ResultFilter && !rules.deny_empty_searches => {
+            Held::Permit(Permit::deferred(Reason::DeferredFilter))
+        }
+        held => held,
+    };
     match operation.mode {
         Mode::None => Verdict::Allow(Permit::without_grant(Reason::NoPermissionRequired)),
         Mode::ClusterAdmin => rules.cluster_admin.decide(principal.identity(), &principal.groups()),
@@ -91,12 +97,7 @@ fn by_grants(route: &Route<'_>, body: Body<'_>, principal: &Principal, rules: &R
         _ if operation.static_files && is_static(route.last_segment()) => {
             Verdict::Allow(Permit::without_grant(Reason::NoPermissionRequired))
         }
-        Mode::Single | Mode::AnyOf => match best(alternatives.map(held)) {
-            Held::Nothing if operation.filters() && !rules.deny_empty_searches => {
-                Verdict::Allow(Permit::deferred(Reason::DeferredFilter))
-            }
-            held => verdict(held),
-        },
+        Mode::Single | Mode::AnyOf => verdict(best(alternatives.map(held))),
         Mode::AllOf => all_of(alternatives.map(|a| (a, held(a)))),
         Mode::OneByType => all_or_some(alternatives.map(held), Verdict::Deny(Reason::PermissionMissing)),
         Mode::AllMatched if operation.never_denied => {
@@ -174,6 +175,7 @@ fn all_or_some(all: impl Iterator<Item = Held>, nothing: Verdict) -> Verdict {
         }
     }
     match first {
+        Some(permit) if permit.grant().is_none() => Verdict::Allow(permit),
         Some(permit) => Verdict::Allow(permit.settled(complete)),
         None => nothing,
     }

@@ -217,6 +217,8 @@ mod tests {
         assert_eq!(all("cognito:groups", &claims), json!({"one": ["c"]}));
         assert_eq!(all("$.list[*].n", &claims), json!(["g", "h"]));
         assert_eq!(all("$..n", &claims), json!([[1, 2, 3], "g", "h"]));
+        assert_eq!(all("$.list[*].k", &claims), json!([1, null]));
+        assert_eq!(all("$..k", &claims), json!([1]));
         assert_eq!(all("$.list[?(@.k == 1)].n", &claims), json!(["g"]));
         assert_eq!(all("$.list[?(@.k)].n", &claims), json!(["g"]));
         assert_eq!(all("$.list[?(!@.k)].n", &claims), json!(["h"]));
@@ -291,6 +293,9 @@ mod tests {
             (r#"$.names[?(@ == "x")]"#, &["x"]),
             ("$.names[?(@ === 'x')]", &["x"]),
             ("$.names[?(@=='x')]", &["x"]),
+            ("$.n[?(@ === 9)]", &[]),
+            ("$.n[?(@ === '9')]", &["9"]),
+            ("$.n[?(@ !== 9)]", &["9", "9.0"]),
             ("$.names[?( @ == 'x' )]", &["x"]),
             ("$.names[? (@ == 'x')]", &["x"]),
             ("$.names[?(@ > 'w')]", &["x", "y"]),
