@@ -1,10 +1,25 @@
 //! What a cluster's configuration says that the edge must know: the properties under
 //! `camunda.security`, as the cluster has them, or the Helm values that become these properties.
 
-use crate::cli::relaxed::{canonical_tree, find, flag, members, text, texts};
+use crate::cli::relaxed::{Tree, find, flag, members, text, texts};
 use serde_json::Value;
 
 const OIDC: &str = "camunda.security.authentication.oidc";
+const PROVIDERS: &str = "camunda.security.authentication.providers.oidc";
+/// What is read here; what initializes the policy is read with it.
+const READ: [&str; 11] = [
+    "camunda.security.authentication",
+    "camunda.security.authorizations",
+    "camunda.security.multi-tenancy",
+    "server.servlet",
+    "orchestration.security.authentication",
+    "orchestration.security.authorizations",
+    "orchestration.multitenancy",
+    "orchestration.contextPath",
+    "global.security",
+    "global.identity.auth",
+    "global.multitenancy",
+];
 
 /// An identity provider, in the words of `camunda.security.authentication.oidc`.
 #[derive(Debug)]
@@ -34,7 +49,9 @@ pub struct Cluster {
 /// # Errors
 /// There is nothing in it that names an issuer of tokens; the reason says what was looked for.
 pub fn read(document: &Value) -> Result<Cluster, String> {
-    let document = &canonical_tree(document);
+    let tree = Tree::new(document);
+    READ.into_iter().try_for_each(|path| tree.check(path))?;
+    let document = &tree.value;
     let cluster = if find(document, "camunda.security").is_some() {
         spring(document)?
     } else if find(document, "orchestration").is_some() || find(document, "global").is_some() {
@@ -55,14 +72,20 @@ fn check_method(method: Option<String>) -> Result<(), String> {
 fn spring(document: &Value) -> Result<Cluster, String> {
     check_method(text(document, "camunda.security.authentication.method"))?;
     let mut notices = Vec::new();
-    let mut providers: Vec<Provider> = find(document, OIDC).and_then(provider).into_iter().collect();
-    for (_, more) in members(document, "camunda.security.authentication.providers.oidc") {
-        providers.extend(provider(more));
+    let mut providers = Vec::new();
+    if let Some(oidc) = find(document, OIDC) {
+        providers.extend(provider(oidc).map_err(|e| format!("{OIDC}.{e}"))?);
+    }
+    for (name, oidc) in members(document, PROVIDERS) {
+        match provider(oidc).map_err(|e| format!("{PROVIDERS}.{name}.{e}"))? {
+            Some(provider) => providers.push(provider),
+            None => notices.push(format!("{PROVIDERS}.{name}.issuer-uri: names no issuer; the provider is left out")),
+        }
     }
     if providers.is_empty() {
         return Err(format!("{OIDC}.issuer-uri: names no issuer"));
     }
-    if !texts(document, &format!("{OIDC}.additional-jwk-set-uris")).is_empty() {
+    if !texts(document, &format!("{OIDC}.additional-jwk-set-uris"))?.is_empty() {
         notices.push("additional-jwk-set-uris: the edge takes one key set an issuer; serve them as one".into());
     }
     if flag(document, &format!("{OIDC}.user-info-augmentation.enabled")) == Some(true) {
@@ -77,17 +100,19 @@ fn spring(document: &Value) -> Result<Cluster, String> {
     })
 }
 
-fn provider(oidc: &Value) -> Option<Provider> {
-    Some(Provider {
-        issuer: text(oidc, "issuer-uri")?,
+/// `None` where it names no issuer.
+fn provider(oidc: &Value) -> Result<Option<Provider>, String> {
+    let Some(issuer) = text(oidc, "issuer-uri") else { return Ok(None) };
+    Ok(Some(Provider {
+        issuer,
         jwk_set_uri: text(oidc, "jwk-set-uri"),
-        audiences: texts(oidc, "audiences"),
+        audiences: texts(oidc, "audiences")?,
         username_claim: text(oidc, "username-claim"),
         client_id_claim: text(oidc, "client-id-claim"),
         groups_claim: text(oidc, "groups-claim"),
         prefer_username: flag(oidc, "prefer-username-claim").unwrap_or(false),
         clock_skew: text(oidc, "clock-skew").and_then(|t| seconds(&t)),
-    })
+    }))
 }
 
 /// Helm's values with the charts' defaults, as they become properties of the cluster.
@@ -98,7 +123,7 @@ fn helm(values: &Value) -> Result<Cluster, String> {
     let issuer = one(&["global.identity.auth.issuer", "global.identity.auth.publicIssuerUrl"])
         .ok_or("global.identity.auth.issuer: names no issuer (nor does publicIssuerUrl)")?;
     let shared = |name: &str| text(values, &format!("global.identity.auth.orchestration.{name}"));
-    let mut audiences = texts(values, "orchestration.security.authentication.oidc.backwardsCompatibleAudiences");
+    let mut audiences = texts(values, "orchestration.security.authentication.oidc.backwardsCompatibleAudiences")?;
     audiences.push(oidc("clientId").or_else(|| shared("clientId")).unwrap_or("orchestration".into()));
     audiences.push(oidc("audience").or_else(|| shared("audience")).unwrap_or("orchestration-api".into()));
     audiences
