@@ -334,6 +334,7 @@ fn lint_finds_what_is_dead_dangerous_and_impossible() {
         grant("c", "MESSAGE", "paid", "READ"),
         grant("d", "USER", "x", "CREATE"),
         grant("e", "SPACESHIP", "*", "FLY"),
+        grant("f", "RESOURCE", "x", "CREATE"),
     ]});
     let policy = file(&folder, "policy.json", &policy.to_string());
     let (status, out, _) = run(&["lint", &policy, "--json"]);
@@ -349,6 +350,7 @@ fn lint_finds_what_is_dead_dangerous_and_impossible() {
             ("dangerous", "USER b: UPDATE on ROLE operators"),
             ("dead", "USER c: READ on MESSAGE paid"),
             ("impossible", "USER d: CREATE on USER x"),
+            ("impossible", "USER f: CREATE on RESOURCE x"),
         ]
     );
 }
