@@ -144,3 +144,60 @@ fn what_is_missing_is_named() {
     let (configuration, _) = written("audience", bare, &["--audience", "x"]);
     assert_eq!(configuration["issuers"][0]["audiences"], json!(["x"]));
 }
+
+/// An issuer, and more members of `camunda.security`.
+fn with_issuer(more: &str) -> String {
+    format!(
+        "camunda.security:\n  authentication: {{oidc: {{issuer-uri: 'https://idp.example', audiences: {{0: a, 1: '${{B}}', 2: 7}}}}}}\n{more}"
+    )
+}
+
+#[test]
+fn what_has_no_effect_or_is_left_out_is_said() {
+    let source = with_issuer(
+        "  authentication.providers.oidc.two.issuer-uri: ${TWO}
+  cluster-admin.oidc.issuer-uri: https://two.example
+  initialization:
+    default-roles: {admin: {users: [1001]}}
+    authorizations:
+    - {owner-type: user, owner-id: ada, resource-type: message, resource-id: '*', permissions: [create, fly]}
+",
+    );
+    let (configuration, messages) = written("said", &source, &[]);
+    assert_eq!(configuration["issuers"][0]["audiences"], json!(["a", "7"]));
+    assert_eq!(configuration["policy"]["roles"][0]["users"], json!(["1001"]));
+    let permissions = &configuration["policy"]["authorizations"][0]["permissionTypes"];
+    assert_eq!(permissions, &json!(["CREATE", "fly"]));
+    for part in [
+        "authentication.oidc.audiences: `${B}` is known only when the cluster runs",
+        "providers.oidc.two.issuer-uri: names no issuer; the provider is left out",
+        "cluster-admin.oidc.issueruri: is left out; an identity provider of its own",
+        "warning: policy.authorizations[0].permissionTypes[1]: `fly` is not known on MESSAGE",
+    ] {
+        assert!(messages.contains(part), "{part} is not in\n{messages}");
+    }
+    for (more, part) in [
+        ("  cluster-admin.oidc.clients: {x: ops}", "cluster-admin.oidc.clients: must be a list"),
+        ("  cluster-admin.oidc.claims: [{name: a}]", "cluster-admin.oidc.claims[0].value: is missing"),
+        ("  authentication.oidc.issuerUri: https://other.example", "authentication.oidc.issueruri: stands twice"),
+    ] {
+        let output = run("unsaid", &with_issuer(more), &[]);
+        let messages = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{messages}");
+        assert!(messages.contains(part), "{messages}");
+    }
+}
+
+#[test]
+fn the_clusters_administrators_are_the_edges() {
+    let who = "cluster-admin: {oidc: {clients: [ops, 7], groups: 'a, b', claims: [{name: team, value: ops}]}}\n";
+    let helm = "global: {identity: {auth: {issuer: 'https://idp.example'}}}\norchestration.security:\n  ";
+    for (name, source) in [("admin", with_issuer(&format!("  {who}"))), ("admin-helm", format!("{helm}{who}"))] {
+        let (configuration, messages) = written(name, &source, &[]);
+        assert_eq!(
+            configuration["clusterAdmin"],
+            json!({"clients": ["ops", "7"], "groups": ["a", "b"], "claims": [{"name": "team", "value": "ops"}]})
+        );
+        assert!(messages.contains("clusterAdmin: has no effect: the surface `cluster` is not open"), "{messages}");
+    }
+}

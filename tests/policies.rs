@@ -103,6 +103,115 @@ fn a_clusters_own_configuration_is_a_policy() {
     );
 }
 
+/// What the policy of a cluster's own configuration is, or the reason why it is none.
+fn initialized(folder: &Path, section: &str) -> Result<(Value, String), String> {
+    let configuration = file(folder, "application.yaml", section);
+    let table = folder.join("t").to_str().unwrap().to_owned();
+    let (status, _, err) = run(&["compile", &configuration, "-o", &table]);
+    if status != Some(0) {
+        return Err(err);
+    }
+    Ok((serde_json::from_str(&run(&["decode", &table]).1).unwrap(), err))
+}
+
+/// Names that are numbers, lists by index, and names of constants in any spelling.
+#[test]
+fn a_clusters_own_configuration_is_read_as_the_cluster_reads_it() {
+    let folder = folder("spellings");
+    let plain = "camunda.security.initialization:
+  roles: [{role-id: publishers, users: ['1001', ada, 'true']}]
+  authorizations:
+  - {owner-type: ROLE, owner-id: publishers, resource-type: PROCESS_DEFINITION, resource-id: '*',
+     permissions: [CREATE_PROCESS_INSTANCE, READ_PROCESS_INSTANCE]}
+  - {owner-type: USER, owner-id: '7', resource-type: MESSAGE, resource-id: '*', permissions: [CREATE]}
+";
+    let typed = plain.replace("'1001'", "1001").replace("'true'", "true").replace("'7'", "7");
+    let constants = plain
+        .replace("ROLE,", "role,")
+        .replace("PROCESS_DEFINITION", "process-definition")
+        .replace("CREATE_PROCESS_INSTANCE", "createProcessInstance")
+        .replace("READ_PROCESS_INSTANCE", "Read-Process_instance")
+        .replace("USER, owner-id: '7', resource-type: MESSAGE", "User, owner-id: '7', resource-type: message")
+        .replace("[CREATE]", "[create]");
+    let indices = "camunda.security.initialization:
+  roles: {0: {role-id: publishers, users: {0: 1001, 1: ada}}}
+  roles[0].users[2]: true
+  authorizations[0]:
+    owner-type: ROLE
+    ownerId: publishers
+  authorizations[0].resource-type: PROCESS_DEFINITION
+  authorizations[0].resource-id: '*'
+  authorizations[0].permissions: {0: CREATE_PROCESS_INSTANCE, 1: READ_PROCESS_INSTANCE}
+camunda.security.initialization.authorizations[1]:
+  {owner-type: USER, owner-id: 7, resource-type: MESSAGE, resource-id: '*', permissions: CREATE}
+";
+    let (policy, err) = initialized(&folder, plain).unwrap();
+    assert_eq!((&policy["roles"][0]["users"], &*err), (&json!(["1001", "ada", "true"]), ""));
+    assert_eq!(policy["authorizations"].as_array().unwrap().len(), 2);
+    for section in [&*typed, &constants, indices] {
+        assert_eq!(initialized(&folder, section), Ok((policy.clone(), String::new())), "{section}");
+    }
+    let eleven: String = (0..11).map(|n| format!("  roles[{n}].role-id: r{n:02}\n")).collect();
+    let (policy, _) = initialized(&folder, &format!("camunda.security.initialization:\n{eleven}")).unwrap();
+    assert_eq!(policy["roles"].as_array().unwrap().len(), 11);
+    let export =
+        constants.replace("camunda.security.initialization:\n", "").replace("-id", "Id").replace("-type", "Type");
+    assert!(initialized(&folder, &export).unwrap().1.contains("`role` is not known"), "an export is not read so");
+}
+
+#[test]
+fn what_is_not_understood_in_a_clusters_own_configuration_is_said() {
+    let folder = folder("not-understood");
+    let grant = "owner-type: USER, owner-id: a, resource-type: MESSAGE";
+    for (section, reason) in [
+        ("roles: [{role-id: a, users: [{name: ada}]}]", "roles[0].users[0]: must be a text"),
+        ("roles: [{role-id: a, users: [ada, null]}]", "roles[0].users[1]: must be a text"),
+        ("roles: [{role-id: a, users: {ada: true}}]", "roles[0].users: must be a list"),
+        ("roles: [{role-id: a, users: {0: ada, 2: eve}}]", "roles[0].users[1]: is missing"),
+        ("roles: [{role-id: a, users: ['${ADA}']}]", "roles[0].users: `${ADA}` is known only"),
+        ("roles: [admin]", "roles[0].role-id: is missing"),
+        ("roles: {admin: {users: [ada]}}", "roles: must be a list"),
+        ("roles: 5", "roles: must be a list"),
+        ("roles: [{role-id: a}], 'roles[0].role-id': b", "roles[0].roleid: stands twice"),
+        ("default-roles: {admin: {}}, defaultRoles: 5", "defaultroles: stands twice"),
+        ("default-roles: ada", "default-roles: must have roles"),
+        ("default-roles: {admin: ada}", "default-roles.admin: must have lists"),
+        (
+            &format!(
+                "authorizations: [{{{grant}, resource-id: '*', resource-property-name: [x], permissions: CREATE}}]"
+            ),
+            "authorizations[0].resource-property-name: is missing, or not known",
+        ),
+        (
+            &format!("authorizations: [{{{grant}, resource-id: '*', permissions: READ, permission-types: CREATE}}]"),
+            "authorizations[0]: has both permissions and permission-types",
+        ),
+    ] {
+        let error = initialized(&folder, &format!("camunda.security.initialization: {{{section}}}\n")).unwrap_err();
+        assert!(error.contains(reason), "{section}: {error}");
+    }
+    let error = initialized(&folder, "camunda.security.initialization: ${ALL}\n").unwrap_err();
+    assert!(error.contains("initialization: must have members"), "{error}");
+    for (section, place) in [
+        ("roles: [{role-id: a, user: [ada]}]", "roles[0].user"),
+        ("role: [{role-id: a}]", "role"),
+        ("default-roles: {admin: {user: [ada]}}", "default-roles.admin.user"),
+    ] {
+        let (_, err) = initialized(&folder, &format!("camunda.security.initialization: {{{section}}}\n")).unwrap();
+        let notice = format!("camunda.security.initialization.{place}: is not known; it is left out");
+        assert!(err.contains(&notice), "{err}");
+    }
+    let own = "camunda.security.initialization: {roles: [{role-id: my-role}], default-roles: {MY_ROLE: {users: [ada]}, my-other: {}}}";
+    let (policy, err) = initialized(&folder, own).unwrap();
+    assert_eq!(policy["roles"], json!([{"roleId": "my-role", "users": ["ada"]}, {"roleId": "myother"}]));
+    assert!(err.contains("default-roles.myother: is no role that is known here"), "{err}");
+    let deep = format!(r#"{{"camunda.security.initialization.{}": 1}}"#, "a.".repeat(500_000));
+    let error = initialized(&folder, &deep).unwrap_err();
+    assert!(error.starts_with("portcullis: "), "{error}");
+    // What stands twice elsewhere is no matter.
+    assert!(initialized(&folder, "a: 1\na.b: 2\ncamunda.security.initialization: {roles: []}\n").is_ok());
+}
+
 #[test]
 fn what_cannot_be_compiled_leaves_what_was_there() {
     let folder = folder("refused");
@@ -225,6 +334,7 @@ fn lint_finds_what_is_dead_dangerous_and_impossible() {
         grant("c", "MESSAGE", "paid", "READ"),
         grant("d", "USER", "x", "CREATE"),
         grant("e", "SPACESHIP", "*", "FLY"),
+        grant("f", "RESOURCE", "x", "CREATE"),
     ]});
     let policy = file(&folder, "policy.json", &policy.to_string());
     let (status, out, _) = run(&["lint", &policy, "--json"]);
@@ -240,6 +350,7 @@ fn lint_finds_what_is_dead_dangerous_and_impossible() {
             ("dangerous", "USER b: UPDATE on ROLE operators"),
             ("dead", "USER c: READ on MESSAGE paid"),
             ("impossible", "USER d: CREATE on USER x"),
+            ("impossible", "USER f: CREATE on RESOURCE x"),
         ]
     );
 }

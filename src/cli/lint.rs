@@ -84,8 +84,10 @@ fn examine_grant(table: &Table, owner: Owner, grant: &Granted, all: &[Granted], 
         if exact && star.is_some_and(|star| star.permissions.contains(permission)) {
             found("dead", "the owner holds it on `*` as well");
         }
+        // What never takes effect is no danger.
         if exact && needs_all(&grant.resource_type, permission) {
             found("impossible", "every operation that asks for it asks for it on `*`");
+            continue;
         }
         let danger = DANGEROUS.iter().find(|(kind, name, _)| *kind == grant.resource_type && name == permission);
         // The administrators' role is meant to hold everything.

@@ -12,6 +12,9 @@ use crate::request::Request;
 /// The longest headers of a part; Tomcat's own limit is lower.
 const MAX_HEADERS: usize = 8_192;
 
+/// Charsets that say ASCII as it is. Clients put them on a part of a form in many spellings.
+const CHARSETS: [&[u8]; 3] = [b"utf-8", b"us-ascii", b"iso-8859-1"];
+
 /// A reader of one body.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -141,9 +144,7 @@ impl Reader {
         } else if self.found.get(name).is_some() {
             return Err(Unreadable("a part stands twice"));
         } else {
-            let is_text = content_type.is_empty()
-                || content_type == b"text/plain"
-                || content_type == b"text/plain; charset=utf-8";
+            let is_text = is_plain_text(&content_type);
             Some((is_text && !headers.has_filename && !headers.has_encoding).then(Vec::new))
         };
         // A delimiter needs an end of line of its own, which the headers' end is not.
@@ -289,6 +290,17 @@ fn only<'a>(parameters: &Parameters<'a>, name: &str) -> Option<&'a [u8]> {
     let mut values = parameters.iter().filter(|(other, _)| other.split('*').next() == Some(name));
     let (spelling, value) = values.next()?;
     (spelling == name && values.next().is_none()).then_some(*value)
+}
+
+/// Whether a part of this type, in lower case, is text whose printable ASCII every reader takes for
+/// that.
+fn is_plain_text(content_type: &[u8]) -> bool {
+    let charset = |(name, value): &(String, &[u8])| name == "charset" && CHARSETS.contains(value);
+    match parameters(content_type) {
+        _ if content_type.is_empty() => true,
+        Some((kind, parameters)) => kind == b"text/plain" && parameters.len() < 2 && parameters.iter().all(charset),
+        None => false,
+    }
 }
 
 const NOT_MULTIPART: Unreadable = Unreadable("the content type is not multipart/form-data");

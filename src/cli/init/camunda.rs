@@ -1,10 +1,27 @@
 //! What a cluster's configuration says that the edge must know: the properties under
 //! `camunda.security`, as the cluster has them, or the Helm values that become these properties.
 
-use crate::cli::relaxed::{canonical_tree, find, flag, members, text, texts};
+use crate::cli::relaxed::{Tree, find, flag, list, members, text, texts};
 use serde_json::Value;
 
 const OIDC: &str = "camunda.security.authentication.oidc";
+const PROVIDERS: &str = "camunda.security.authentication.providers.oidc";
+/// What is read here; what initializes the policy is read with it.
+const READ: [&str; 13] = [
+    "camunda.security.authentication",
+    "camunda.security.authorizations",
+    "camunda.security.cluster-admin",
+    "camunda.security.multi-tenancy",
+    "server.servlet",
+    "orchestration.security.authentication",
+    "orchestration.security.authorizations",
+    "orchestration.security.cluster-admin",
+    "orchestration.multitenancy",
+    "orchestration.contextPath",
+    "global.security",
+    "global.identity.auth",
+    "global.multitenancy",
+];
 
 /// An identity provider, in the words of `camunda.security.authentication.oidc`.
 #[derive(Debug)]
@@ -19,12 +36,22 @@ pub struct Provider {
     pub clock_skew: Option<String>,
 }
 
+/// Who may administrate the cluster, in the words of `camunda.security.cluster-admin.oidc`.
+#[derive(Debug, Default)]
+pub struct Administrators {
+    pub clients: Vec<String>,
+    pub groups: Vec<String>,
+    /// By name and value.
+    pub claims: Vec<(String, String)>,
+}
+
 /// What the edge must know of a cluster.
 #[derive(Debug)]
 pub struct Cluster {
     pub providers: Vec<Provider>,
     pub multi_tenancy: bool,
     pub base_path: String,
+    pub administrators: Option<Administrators>,
     /// What a person must look at.
     pub notices: Vec<String>,
 }
@@ -34,7 +61,9 @@ pub struct Cluster {
 /// # Errors
 /// There is nothing in it that names an issuer of tokens; the reason says what was looked for.
 pub fn read(document: &Value) -> Result<Cluster, String> {
-    let document = &canonical_tree(document);
+    let tree = Tree::new(document);
+    READ.into_iter().try_for_each(|path| tree.check(path))?;
+    let document = &tree.value;
     let cluster = if find(document, "camunda.security").is_some() {
         spring(document)?
     } else if find(document, "orchestration").is_some() || find(document, "global").is_some() {
@@ -55,14 +84,21 @@ fn check_method(method: Option<String>) -> Result<(), String> {
 fn spring(document: &Value) -> Result<Cluster, String> {
     check_method(text(document, "camunda.security.authentication.method"))?;
     let mut notices = Vec::new();
-    let mut providers: Vec<Provider> = find(document, OIDC).and_then(provider).into_iter().collect();
-    for (_, more) in members(document, "camunda.security.authentication.providers.oidc") {
-        providers.extend(provider(more));
+    let mut providers = Vec::new();
+    if let Some(oidc) = find(document, OIDC) {
+        providers.extend(provider(oidc, OIDC, &mut notices)?);
+    }
+    for (name, oidc) in members(document, PROVIDERS) {
+        let at = format!("{PROVIDERS}.{name}");
+        match provider(oidc, &at, &mut notices)? {
+            Some(provider) => providers.push(provider),
+            None => notices.push(format!("{at}.issuer-uri: names no issuer; the provider is left out")),
+        }
     }
     if providers.is_empty() {
         return Err(format!("{OIDC}.issuer-uri: names no issuer"));
     }
-    if !texts(document, &format!("{OIDC}.additional-jwk-set-uris")).is_empty() {
+    if !texts(document, &format!("{OIDC}.additional-jwk-set-uris"))?.is_empty() {
         notices.push("additional-jwk-set-uris: the edge takes one key set an issuer; serve them as one".into());
     }
     if flag(document, &format!("{OIDC}.user-info-augmentation.enabled")) == Some(true) {
@@ -70,6 +106,7 @@ fn spring(document: &Value) -> Result<Cluster, String> {
     }
     switches(document, "camunda.security", &mut notices);
     Ok(Cluster {
+        administrators: administrators(document, "camunda.security.cluster-admin", &mut notices)?,
         providers,
         multi_tenancy: flag(document, "camunda.security.multi-tenancy.checks-enabled").unwrap_or(false),
         base_path: base_path(text(document, "server.servlet.context-path")),
@@ -77,17 +114,19 @@ fn spring(document: &Value) -> Result<Cluster, String> {
     })
 }
 
-fn provider(oidc: &Value) -> Option<Provider> {
-    Some(Provider {
-        issuer: text(oidc, "issuer-uri")?,
+/// `None` where it names no issuer.
+fn provider(oidc: &Value, at: &str, notices: &mut Vec<String>) -> Result<Option<Provider>, String> {
+    let Some(issuer) = text(oidc, "issuer-uri") else { return Ok(None) };
+    Ok(Some(Provider {
+        issuer,
         jwk_set_uri: text(oidc, "jwk-set-uri"),
-        audiences: texts(oidc, "audiences"),
+        audiences: known(oidc, at, "audiences", notices)?,
         username_claim: text(oidc, "username-claim"),
         client_id_claim: text(oidc, "client-id-claim"),
         groups_claim: text(oidc, "groups-claim"),
         prefer_username: flag(oidc, "prefer-username-claim").unwrap_or(false),
         clock_skew: text(oidc, "clock-skew").and_then(|t| seconds(&t)),
-    })
+    }))
 }
 
 /// Helm's values with the charts' defaults, as they become properties of the cluster.
@@ -98,7 +137,9 @@ fn helm(values: &Value) -> Result<Cluster, String> {
     let issuer = one(&["global.identity.auth.issuer", "global.identity.auth.publicIssuerUrl"])
         .ok_or("global.identity.auth.issuer: names no issuer (nor does publicIssuerUrl)")?;
     let shared = |name: &str| text(values, &format!("global.identity.auth.orchestration.{name}"));
-    let mut audiences = texts(values, "orchestration.security.authentication.oidc.backwardsCompatibleAudiences");
+    let mut notices = Vec::new();
+    let at = "orchestration.security.authentication";
+    let mut audiences = known(values, "", &format!("{at}.oidc.backwardsCompatibleAudiences"), &mut notices)?;
     audiences.push(oidc("clientId").or_else(|| shared("clientId")).unwrap_or("orchestration".into()));
     audiences.push(oidc("audience").or_else(|| shared("audience")).unwrap_or("orchestration-api".into()));
     audiences
@@ -120,15 +161,51 @@ fn helm(values: &Value) -> Result<Cluster, String> {
             .unwrap_or(false),
         clock_skew: None,
     };
-    let mut notices = Vec::new();
     switches(values, "orchestration.security", &mut notices);
     let checks = ["orchestration.multitenancy.checks.enabled", "global.multitenancy.enabled"];
     Ok(Cluster {
+        administrators: administrators(values, "orchestration.security.cluster-admin", &mut notices)?,
         providers: vec![provider],
         multi_tenancy: checks.iter().any(|path| flag(values, path) == Some(true)),
         base_path: base_path(text(values, "orchestration.contextPath")),
         notices,
     })
+}
+
+/// A list of names without those that only the cluster could resolve (`${...}`): no one has them.
+fn known(value: &Value, at: &str, name: &str, notices: &mut Vec<String>) -> Result<Vec<String>, String> {
+    let dot = if at.is_empty() { "" } else { "." };
+    let (open, known): (Vec<_>, Vec<_>) =
+        texts(value, name).map_err(|e| format!("{at}{dot}{e}"))?.into_iter().partition(|name| name.contains("${"));
+    let left_out = |open| format!("{at}{dot}{name}: `{open}` is known only when the cluster runs; it is left out");
+    notices.extend(open.into_iter().map(left_out));
+    Ok(known)
+}
+
+/// Who may administrate the cluster; `None` where nothing says so.
+fn administrators(document: &Value, place: &str, notices: &mut Vec<String>) -> Result<Option<Administrators>, String> {
+    let at = format!("{place}.oidc");
+    let beside =
+        members(document, place).filter(|(name, _)| *name != "oidc").map(|(name, _)| format!("{place}.{name}"));
+    let is_carried = |name: &str| ["clients", "groups", "claims"].contains(&name);
+    let within = members(document, &at).filter(|(name, _)| !is_carried(name)).map(|(name, _)| format!("{at}.{name}"));
+    let left_out =
+        |path: String| format!("{path}: is left out; an identity provider of its own belongs into `issuers`");
+    notices.extend(beside.chain(within).map(left_out));
+    let Some(oidc) = find(document, &at) else { return Ok(None) };
+    let claim = |(claim, number): (&Value, usize)| {
+        let part = |name: &str| {
+            let missing = || format!("{at}.claims[{number}].{name}: is missing, or not known before the cluster runs");
+            text(claim, name).ok_or_else(missing)
+        };
+        Ok((part("name")?, part("value")?))
+    };
+    let claims = list(oidc, "claims").map_err(|e| format!("{at}.{e}"))?;
+    Ok(Some(Administrators {
+        clients: known(oidc, &at, "clients", notices)?,
+        groups: known(oidc, &at, "groups", notices)?,
+        claims: claims.into_iter().zip(0..).map(claim).collect::<Result<_, String>>()?,
+    }))
 }
 
 /// Switches that make the cluster allow what the edge would deny.

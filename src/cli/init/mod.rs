@@ -6,10 +6,11 @@ mod camunda;
 
 use super::args::InitArguments;
 use super::policies::camunda::{has_initialization, initialization};
+use super::policies::warn;
 use super::{End, Failure};
 use crate::config;
 use crate::suite::{SuiteError, document};
-use camunda::{Cluster, Provider};
+use camunda::{Administrators, Cluster, Provider};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -33,7 +34,8 @@ pub fn run(arguments: &InitArguments, out: &mut impl Write) -> Result<End, Failu
     }
     let policy = policy(&document, &mut cluster.notices);
     let configuration = configuration(&cluster, &policy, arguments);
-    config::read(configuration.to_string().as_bytes()).map_err(|e| refuse(e.to_string()))?;
+    let (_, warnings) = config::read(configuration.to_string().as_bytes()).map_err(|e| refuse(e.to_string()))?;
+    warn(&warnings);
     for notice in &cluster.notices {
         eprintln!("portcullis: {notice}");
     }
@@ -72,7 +74,7 @@ fn policy(document: &Value, notices: &mut Vec<String>) -> Value {
 
 fn configuration(cluster: &Cluster, policy: &Value, arguments: &InitArguments) -> Value {
     let issuers: Vec<Value> = cluster.providers.iter().map(|p| issuer(p, &arguments.idp_cluster)).collect();
-    json!({
+    let mut configuration = json!({
         "version": 1,
         "name": arguments.name,
         "issuers": issuers,
@@ -82,7 +84,16 @@ fn configuration(cluster: &Cluster, policy: &Value, arguments: &InitArguments) -
             "multiTenancy": cluster.multi_tenancy,
         },
         "policy": policy,
-    })
+    });
+    if let (Some(who), Some(members)) = (&cluster.administrators, configuration.as_object_mut()) {
+        members.insert("clusterAdmin".into(), administrators(who));
+    }
+    configuration
+}
+
+fn administrators(who: &Administrators) -> Value {
+    let claims: Vec<Value> = who.claims.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    json!({"clients": who.clients, "groups": who.groups, "claims": claims})
 }
 
 fn issuer(provider: &Provider, idp: &str) -> Value {
