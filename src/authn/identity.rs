@@ -18,6 +18,8 @@ pub enum Subject {
 #[derive(Clone, Debug)]
 pub struct Identity {
     subject: Subject,
+    /// Whatever the subject is.
+    client_id: Option<String>,
     groups: Option<Vec<String>>,
     claims: String,
 }
@@ -28,6 +30,7 @@ impl Identity {
     pub(super) fn of_verified_claims(claims: &Value, text: String, issuer: &Issuer) -> Result<Self, Refused> {
         let rules = &issuer.claims;
         let reading = rules.read(claims)?;
+        let client_id = reading.client_id.clone();
         let subject = match (reading.username, reading.client_id) {
             (Some(username), client) if rules.prefer_username || client.is_none() => Subject::User(username),
             (_, Some(client)) => Subject::Client(client),
@@ -38,14 +41,18 @@ impl Identity {
                 ));
             }
         };
-        Ok(Self { subject, groups: reading.groups, claims: text })
+        Ok(Self { subject, client_id, groups: reading.groups, claims: text })
     }
 
     /// An identity as if a token had said so.
     #[cfg(any(test, feature = "suite"))]
     #[must_use]
     pub fn assumed(subject: Subject, groups: Option<Vec<String>>, claims: &Value) -> Self {
-        Self { subject, groups, claims: claims.to_string() }
+        let client_id = match &subject {
+            Subject::User(_) => None,
+            Subject::Client(id) => Some(id.clone()),
+        };
+        Self { subject, client_id, groups, claims: claims.to_string() }
     }
 
     /// The identity that claims of a token give, as if the token had been verified.
@@ -61,6 +68,12 @@ impl Identity {
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.subject
+    }
+
+    /// The client id that the claims name, also where the caller is a user.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
     }
 
     /// The groups of the groups claim; `None` where no claim is configured and the groups that the

@@ -2,7 +2,7 @@
 //! `camunda.security.cluster-admin.oidc` is for the cluster.
 
 use super::{Permit, Verdict};
-use crate::authn::{Identity, Subject, claims};
+use crate::authn::{Identity, claims};
 use crate::jsonpath::{Found, JsonPath};
 use crate::reason::Reason;
 use serde_json::Value;
@@ -56,11 +56,10 @@ impl ClusterAdmin {
         }
     }
 
+    /// The client id counts here also where a username wins over it (Camunda's
+    /// `ClusterAdminJwtAuthenticationConverter`).
     fn by_client(&self, identity: &Identity) -> Is {
-        match identity.subject() {
-            Subject::Client(id) if self.clients.contains(id) => Is::Yes,
-            _ => Is::No,
-        }
+        if identity.client_id().is_some_and(|id| self.clients.contains(id)) { Is::Yes } else { Is::No }
     }
 
     /// Groups of the token count; whether those count that the cluster itself keeps is not certain.
