@@ -202,7 +202,9 @@ fn met(asked: &Asked<'_>, alternative: &Alternative) -> Met {
         }
     }
     if scopes.is_empty() {
-        return Met::Nowhere;
+        // What the cluster filters it never refuses.
+        let is_filtered = alternative.id == "result-filter" && !asked.settings.denies_searches;
+        return if is_filtered { Met::Perhaps } else { Met::Nowhere };
     }
     if scopes.contains(&&Scope::All) {
         return Met::Yes;
