@@ -225,6 +225,9 @@ fn what_cannot_be_compiled_leaves_what_was_there() {
     };
     refuse(r#"{"roles": [{"roleId": "a"}, {"roleId": "a"}]}"#, &[], "roles[1].roleId: `a` stands twice");
     refuse(r#"{"roles": [["a"]]}"#, &[], "policy.json: roles[0]: ");
+    refuse(r#"{"roles": 5}"#, &[], "policy.json: roles: invalid type: integer `5`, expected a list");
+    refuse(r#"{"authorizations": {}}"#, &[], "policy.json: authorizations: invalid type: map, expected a list");
+    refuse(r#"{"roles": [], "tenants": null}"#, &[], "policy.json: tenants: invalid type: null, expected a list");
     refuse(r#"{"roles": [{"roleId": "a", "roleId": "b"}]}"#, &[], "roles[0]: the member `roleId` stands twice");
     refuse(r#"{"roles": [], "rules": []}"#, &[], "unknown field `rules`");
     refuse(r#"{"roles": []"#, &[], "EOF");
