@@ -135,6 +135,29 @@ fn explain_for_people_says_what_to_do() {
 }
 
 #[test]
+fn explain_for_people_says_that_no_body_was_given() {
+    let policy = file("no-body.yaml", POLICY);
+    let explain = |path: &str, arguments: &[&str]| {
+        let whole = ["explain", "--policy", policy.to_str().unwrap(), "--user", "alice", "POST", path];
+        let output = run(&[&whole, arguments].concat());
+        assert_eq!(output.status.code(), Some(1));
+        let text = out(&output);
+        assert!(text.contains("body_unreadable (400)"), "{text}");
+        text.lines().find_map(|line| line.strip_prefix("  detail     ")).unwrap().to_owned()
+    };
+    let (create, json) = ("/v2/process-instances", "content-type: application/json");
+    let none = "the body decides, and none was given (--body)";
+    assert_eq!(explain(create, &[]), none);
+    assert_eq!(explain(create, &["--header", json]), none);
+    assert_eq!(explain(create, &["--header", json, "--body", "{"]), "the JSON is cut short");
+    let form = ["--header", "Content-Type: text/plain"];
+    assert_eq!(explain(create, &form), "the content type is not JSON");
+    assert_eq!(explain(create, &[&form[..], &["--body", "{}"]].concat()), "the content type is not JSON");
+    let call = "/gateway_protocol.Gateway/CreateProcessInstance";
+    assert_eq!(explain(call, &["--header", json]), "the content type is not gRPC");
+}
+
+#[test]
 fn what_cannot_run_ends_with_2_and_one_clear_line() {
     let policy = file("fine.yaml", POLICY);
     let policy = policy.to_str().unwrap();

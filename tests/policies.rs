@@ -224,7 +224,10 @@ fn what_cannot_be_compiled_leaves_what_was_there() {
         assert_eq!(fs::read_to_string(&table).unwrap(), "as it was");
     };
     refuse(r#"{"roles": [{"roleId": "a"}, {"roleId": "a"}]}"#, &[], "roles[1].roleId: `a` stands twice");
-    refuse(r#"{"roles": [["a"]]}"#, &[], "roles[0]: ");
+    refuse(r#"{"roles": [["a"]]}"#, &[], "policy.json: roles[0]: ");
+    refuse(r#"{"roles": 5}"#, &[], "policy.json: roles: invalid type: integer `5`, expected a list");
+    refuse(r#"{"authorizations": {}}"#, &[], "policy.json: authorizations: invalid type: map, expected a list");
+    refuse(r#"{"roles": [], "tenants": null}"#, &[], "policy.json: tenants: invalid type: null, expected a list");
     refuse(r#"{"roles": [{"roleId": "a", "roleId": "b"}]}"#, &[], "roles[0]: the member `roleId` stands twice");
     refuse(r#"{"roles": [], "rules": []}"#, &[], "unknown field `rules`");
     refuse(r#"{"roles": []"#, &[], "EOF");
@@ -353,6 +356,28 @@ fn lint_finds_what_is_dead_dangerous_and_impossible() {
             ("impossible", "USER f: CREATE on RESOURCE x"),
         ]
     );
+}
+
+#[test]
+fn a_property_that_is_not_known_is_said_and_kept() {
+    let folder = folder("property");
+    let property = |name: &str| {
+        let grant = json!({"ownerType": "USER", "ownerId": "u", "resourceType": "USER_TASK", "resourcePropertyName": name,
+            "permissionTypes": ["READ"]});
+        file(&folder, "policy.json", &json!({"authorizations": [grant]}).to_string())
+    };
+    for known in ["assignee", "candidateUsers", "candidateGroups"] {
+        assert_eq!(run(&["lint", &property(known)]), (Some(0), String::new(), String::new()));
+    }
+    let policy = property("colour");
+    let (status, out, _) = run(&["lint", &policy]);
+    assert_eq!(status, Some(1));
+    assert!(
+        out.starts_with("dead       authorizations[0].resourcePropertyName: `colour` is none of assignee"),
+        "{out}"
+    );
+    let (_, out, _) = run(&["explain", "--policy", &policy, "--user", "u", "GET", "/v2/user-tasks/1"]);
+    assert!(out.starts_with("allow, deferred: deferred_property"), "{out}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub fn run(arguments: &ExplainArguments, out: &mut impl Write) -> Result<End, Fa
     if arguments.json {
         writeln!(out, "{}", decision.explain())?;
     } else {
-        print(&decision, out)?;
+        print(&decision, detail(arguments, &decision), out)?;
     }
     Ok(if decision.is_allow() { End::Yes } else { End::No })
 }
@@ -63,14 +63,28 @@ fn header(text: &str) -> Result<(String, String), SuiteError> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn print(decision: &Decision, out: &mut impl Write) -> Result<(), Failure> {
+/// What is amiss with the request. To the engine one without a body has an empty body, often without a
+/// content type; who asks about it has left the body out.
+fn detail(arguments: &ExplainArguments, decision: &Decision) -> Option<&'static str> {
+    let has_type = arguments.header.iter().any(|h| {
+        let name = h.split(':').next().unwrap_or_default().trim();
+        name.eq_ignore_ascii_case("content-type")
+    });
+    let is_of_type = has_type && decision.detail().is_some_and(|detail| detail.contains("content type"));
+    if decision.reason() == Reason::BodyUnreadable && arguments.body.is_none() && !is_of_type {
+        return Some("the body decides, and none was given (--body)");
+    }
+    decision.detail()
+}
+
+fn print(decision: &Decision, detail: Option<&str>, out: &mut impl Write) -> Result<(), Failure> {
     let explained = decision.explain();
     let text = |name: &str| explained.get(name).and_then(Value::as_str);
     let reason: Reason = decision.reason();
     let certainty = text("certainty").map(|c| format!(", {c}")).unwrap_or_default();
     writeln!(out, "{}{certainty}: {} ({})", text("decision").unwrap_or(""), reason.code(), reason.status())?;
     writeln!(out, "  {}", reason.meaning())?;
-    if let Some(detail) = decision.detail() {
+    if let Some(detail) = detail {
         writeln!(out, "  detail     {detail}")?;
     }
     writeln!(out, "  operation  {}", text("operation").unwrap_or("unknown"))?;

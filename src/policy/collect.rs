@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest name, in bytes. With a claim's path and value together it fits in a table.
 const LONGEST: usize = 4_096;
+/// The properties of a user task that the cluster knows; a later one may know more.
+const PROPERTIES: [&str; 3] = ["assignee", "candidateUsers", "candidateGroups"];
 /// How many warnings are given; a policy may have as many as grants.
 const WARNINGS: usize = 1_000;
 
@@ -310,6 +312,10 @@ impl Collector {
             let field = if is_property { "resourcePropertyName" } else { "resourceId" };
             self.warn(path(field), "is empty; it grants nothing");
             return Ok(());
+        }
+        if is_property && !PROPERTIES.contains(&id.as_str()) {
+            let known = PROPERTIES.join(", ");
+            self.warn(path("resourcePropertyName"), format!("`{id}` is none of {known}; the cluster may not know it"));
         }
         check(|| path(if is_property { "resourcePropertyName" } else { "resourceId" }), id)?;
         let owner = self.name(|| path("ownerId"), kind.space(), &grant.owner_id)?;

@@ -44,7 +44,8 @@ pub struct Authorization {
     /// `*` or one exact id; there are no patterns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_id: Option<String>,
-    /// Instead of an id: a property of the resource (`USER_TASK` only).
+    /// Instead of an id: a property of the resource (`USER_TASK` only), such as `assignee`,
+    /// `candidateUsers` or `candidateGroups`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_property_name: Option<String>,
     /// Such as `CREATE_PROCESS_INSTANCE`. The cluster's own configuration says `permissions`.

@@ -48,34 +48,39 @@ impl<'de> Visitor<'de> for Document<'_> {
                 return Err(A::Error::duplicate_field(section));
             }
             seen.push(section);
-            match section {
-                "authorizations" => {
-                    sections.next_value_seed(Items::new(section, |n, i| self.0.authorization(n, &i)))?
-                }
-                "roles" => sections.next_value_seed(Items::new(section, |n, i| self.0.role(n, &i)))?,
-                "groups" => sections.next_value_seed(Items::new(section, |n, i| self.0.group(n, &i)))?,
-                "mappingRules" => sections.next_value_seed(Items::new(section, |n, i| self.0.rule(n, &i)))?,
-                _ => sections.next_value_seed(Items::new(section, |n, i| self.0.tenant(n, &i)))?,
-            }
+            let mut begun = false;
+            let list = Begun(section, &mut begun);
+            let taken = match section {
+                "authorizations" => sections.next_value_seed(Items::new(list, |n, i| self.0.authorization(n, &i))),
+                "roles" => sections.next_value_seed(Items::new(list, |n, i| self.0.role(n, &i))),
+                "groups" => sections.next_value_seed(Items::new(list, |n, i| self.0.group(n, &i))),
+                "mappingRules" => sections.next_value_seed(Items::new(list, |n, i| self.0.rule(n, &i))),
+                _ => sections.next_value_seed(Items::new(list, |n, i| self.0.tenant(n, &i))),
+            };
+            // Within a list it is the items that say where they stand.
+            taken.map_err(|e| if begun { e } else { A::Error::custom(format_args!("{section}: {e}")) })?;
         }
         Ok(())
     }
 }
 
+/// The name of a section, and where it is told that its list has begun.
+struct Begun<'a>(&'static str, &'a mut bool);
+
 /// A list whose items are taken one by one.
-struct Items<T, F> {
-    section: &'static str,
+struct Items<'a, T, F> {
+    list: Begun<'a>,
     take: F,
     item: PhantomData<T>,
 }
 
-impl<T, E, F: FnMut(usize, T) -> Result<(), E>> Items<T, F> {
-    fn new(section: &'static str, take: F) -> Self {
-        Self { section, take, item: PhantomData }
+impl<'a, T, E, F: FnMut(usize, T) -> Result<(), E>> Items<'a, T, F> {
+    fn new(list: Begun<'a>, take: F) -> Self {
+        Self { list, take, item: PhantomData }
     }
 }
 
-impl<'de, T, E, F> DeserializeSeed<'de> for Items<T, F>
+impl<'de, T, E, F> DeserializeSeed<'de> for Items<'_, T, F>
 where
     T: Shape + Default,
     E: fmt::Display,
@@ -88,7 +93,7 @@ where
     }
 }
 
-impl<'de, T, E, F> Visitor<'de> for Items<T, F>
+impl<'de, T, E, F> Visitor<'de> for Items<'_, T, F>
 where
     T: Shape + Default,
     E: fmt::Display,
@@ -101,7 +106,8 @@ where
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-        let section = self.section;
+        let Begun(section, begun) = self.list;
+        *begun = true;
         for number in 0_usize.. {
             let value = items.next_element::<Strict>();
             let value = value.map_err(|e| A::Error::custom(format_args!("{section}[{number}]: {e}")))?;
