@@ -74,3 +74,21 @@ fn texts(path: &JsonPath, claims: &Value) -> Result<Vec<String>, Refused> {
     let texts: Option<Vec<String>> = list.into_iter().map(|v| v.as_str().map(Into::into)).collect();
     texts.ok_or(missing("the groups claim is neither text nor a list of texts"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_audience_is_always_a_list() {
+        for (text, expected) in [
+            (r#"{"aud":"a","sub":"s"}"#, json!({"aud": ["a"], "sub": "s"})),
+            (r#"{"aud":["a","b"]}"#, json!({"aud": ["a", "b"]})),
+            (r#"{"sub":"s"}"#, json!({"sub": "s"})),
+        ] {
+            assert_eq!(parsed(text), Some(expected));
+        }
+        assert_eq!(parsed("no JSON"), None);
+    }
+}
