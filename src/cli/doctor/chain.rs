@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MANAGER: &str = "filters.network.http_connection_manager.v3.HttpConnectionManager";
+const TCP_PROXY: &str = "filters.network.tcp_proxy.v3.TcpProxy";
 pub const WASM: &str = "filters.http.wasm.v3.Wasm";
 /// How much of a body the listener holds over HTTP/1, and a stream over HTTP/2.
 const BUFFER: &str = "per_connection_buffer_limit_bytes";
@@ -130,6 +131,17 @@ pub fn clusters(document: &Value) -> BTreeMap<&str, Vec<Filter<'_>>> {
     all.into_iter().filter_map(|cluster| Some((text(cluster, "name"), filters(cluster)?))).collect()
 }
 
+/// A proxy of plain connections: nothing that stands in chains of HTTP filters sees what goes through it.
+#[derive(Debug)]
+pub struct Tunnel<'a> {
+    /// Where it stands, for people.
+    pub at: String,
+    /// The clusters that it leads to.
+    pub clusters: Vec<&'a str>,
+    /// Only other listeners of the same Envoy lead to it.
+    pub internal: bool,
+}
+
 /// What the sections of a dump hold by name.
 #[derive(Default)]
 struct Named<'a> {
@@ -142,6 +154,16 @@ pub fn managers(document: &Value) -> Vec<Manager<'_>> {
     if text(document, "kind") == "EnvoyFilter" {
         return of_patches(document);
     }
+    let (listeners, named) = listeners(document);
+    listeners.into_iter().flat_map(|listener| of_listener(listener, &named)).collect()
+}
+
+/// All proxies of plain connections of the same.
+pub fn tunnels(document: &Value) -> Vec<Tunnel<'_>> {
+    listeners(document).0.into_iter().flat_map(tunnels_of).collect()
+}
+
+fn listeners(document: &Value) -> (Vec<&Value>, Named<'_>) {
     let mut named = Named::default();
     let mut listeners = Vec::new();
     if let Some(sections) = document.get("configs").and_then(Value::as_array) {
@@ -158,7 +180,7 @@ pub fn managers(document: &Value) -> Vec<Manager<'_>> {
     } else {
         listeners.push(document);
     }
-    listeners.into_iter().flat_map(|listener| of_listener(listener, &named)).collect()
+    (listeners, named)
 }
 
 fn section_of<'a>(section: &'a Value, named: &mut Named<'a>, listeners: &mut Vec<&'a Value>) {
@@ -203,21 +225,29 @@ fn of_patches(document: &Value) -> Vec<Manager<'_>> {
     contexts.into_iter().filter_map(chain).collect()
 }
 
-fn of_listener<'a>(listener: &'a Value, named: &Named<'a>) -> Vec<Manager<'a>> {
+/// The network filters of a listener of one type, each with the place of its chain.
+fn network_filters<'a>(listener: &'a Value, wanted: &'static str) -> impl Iterator<Item = (String, &'a Value)> {
     let name = text(listener, "name");
-    let buffer = field(listener, BUFFER).and_then(number).unwrap_or(DEFAULT_BUFFER);
     let chains = list(listener, "filter_chains").iter().chain(field(listener, "default_filter_chain"));
-    let mut managers = Vec::new();
-    for (number, chain) in chains.enumerate() {
-        for filter in list(chain, "filters") {
-            let Some(config) = field(filter, "typed_config") else { continue };
-            let (kind, config) = typed(config);
-            if kind.ends_with(MANAGER) {
-                managers.push(manager(format!("listener {name}, filter chain {number}"), config, buffer, named));
-            }
-        }
-    }
-    managers
+    chains.enumerate().flat_map(move |(number, chain)| {
+        let typed = list(chain, "filters").iter().filter_map(|filter| field(filter, "typed_config")).map(typed);
+        let of_type = typed.filter(move |(kind, _)| kind.ends_with(wanted));
+        of_type.map(move |(_, config)| (format!("listener {name}, filter chain {number}"), config))
+    })
+}
+
+fn of_listener<'a>(listener: &'a Value, named: &Named<'a>) -> Vec<Manager<'a>> {
+    let buffer = field(listener, BUFFER).and_then(number).unwrap_or(DEFAULT_BUFFER);
+    network_filters(listener, MANAGER).map(|(at, config)| manager(at, config, buffer, named)).collect()
+}
+
+fn tunnels_of(listener: &Value) -> impl Iterator<Item = Tunnel<'_>> {
+    let internal = field(listener, "internal_listener").is_some();
+    network_filters(listener, TCP_PROXY).map(move |(at, config)| {
+        let weighted = field(config, "weighted_clusters").map(|w| list(w, "clusters")).unwrap_or_default();
+        let names = [text(config, "cluster")].into_iter().chain(weighted.iter().map(|w| text(w, "name")));
+        Tunnel { at, clusters: names.filter(|name| !name.is_empty()).collect(), internal }
+    })
 }
 
 /// A number, also where JSON of protobuf writes it as text.

@@ -18,7 +18,7 @@ mod routes;
 
 use super::args::DoctorArguments;
 use super::{End, Failure};
-use chain::Manager;
+use chain::{Manager, Tunnel};
 use document::Document;
 use finding::{Finding, Severity};
 use plugin::Guard;
@@ -91,6 +91,8 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
             routes::examine_mirrors(manager, &guarded, &stopping, &mut findings);
         }
     }
+    let tunnels: Vec<Tunnel> = values.iter().flat_map(|value| chain::tunnels(value)).collect();
+    routes::examine_tunnels(&tunnels, &guarded, &mut findings);
     if manifests.is_empty() && judged.iter().all(|(_, guard)| guard.is_none()) {
         findings.push(Finding {
             severity: Severity::Critical,

@@ -1,7 +1,7 @@
 //! Routes: where a request may go on to, and whether it has been judged then.
 
 use super::belt::{self, AtClusters, Rules};
-use super::chain::{Filter, Manager, Route, field, list, text};
+use super::chain::{Filter, Manager, Route, Tunnel, field, list, text};
 use super::finding::Finding;
 use super::plugin::{Guard, switches_off};
 use std::collections::BTreeSet;
@@ -167,6 +167,31 @@ pub fn examine_unguarded(
             )
         } else {
             unguarded(&route.at, true, "this chain does not have the filter")
+        });
+    }
+}
+
+/// Proxies of plain connections to clusters that are to be reached only through the filter. No belt holds there, not even
+/// that of a cluster's own HTTP filters.
+pub fn examine_tunnels(tunnels: &[Tunnel<'_>], guarded: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
+    for tunnel in tunnels {
+        let Some(cluster) = tunnel.clusters.iter().find(|cluster| guarded.contains(*cluster)) else { continue };
+        findings.push(if tunnel.internal {
+            Finding::notice(
+                "route_not_judged",
+                &tunnel.at,
+                format!(
+                    "an internal listener leads connections that are not taken for HTTP to `{cluster}`, past filter and belt"
+                ),
+                "Nothing, if what listens there speaks HTTP alone and is reached by its service.",
+            )
+        } else {
+            Finding::critical(
+                "route_unguarded",
+                &tunnel.at,
+                format!("a TCP proxy leads to `{cluster}`: neither the filter nor any belt sees what goes through it"),
+                "Make it an HTTP connection manager with the filter and the belt, or lead it elsewhere.",
+            )
         });
     }
 }
