@@ -1,7 +1,7 @@
 //! The belt: an RBAC filter after ours that lets only judged requests pass.
 
 use super::cel;
-use super::chain::{Filter, Manager, field, list, text, typed};
+use super::chain::{Filter, Manager, choice, field, list, text, typed};
 use super::finding::Finding;
 use super::plugin::Guard;
 use crate::config::Gate;
@@ -9,6 +9,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const RBAC: &str = "filters.http.rbac.v3.RBAC";
+/// What RBAC does with what matches, by its number.
+const ACTIONS: [&str; 3] = ["ALLOW", "DENY", "LOG"];
 /// A filter that can stop what RBAC at a cluster does not see.
 const LUA: &str = "filters.http.lua.v3.Lua";
 /// The filter state that the belt demands.
@@ -25,15 +27,16 @@ pub enum Rules {
     Open,
 }
 
-/// What the `rules`, or the `matcher`, of an RBAC filter demand.
+/// What the `matcher`, or the `rules`, of an RBAC filter demand. Envoy ignores the second beside the first.
 pub fn rules(rbac: &Value) -> Rules {
-    let Some(rules) = field(rbac, "rules") else {
-        return field(rbac, "matcher").map_or(Rules::NoBelt, matcher);
-    };
+    if let Some(tree) = field(rbac, "matcher") {
+        return matcher(tree);
+    }
+    let Some(rules) = field(rbac, "rules") else { return Rules::NoBelt };
     if !rules.to_string().contains(KEY) {
         return Rules::NoBelt;
     }
-    if !matches!(text(rules, "action"), "" | "ALLOW") {
+    if !matches!(choice(rules, "action", &ACTIONS), "" | "ALLOW") {
         return Rules::Open;
     }
     let mut values = BTreeSet::new();
@@ -84,7 +87,7 @@ fn matcher(matcher: &Value) -> Rules {
 /// Whether the action of a matcher refuses the request.
 fn denies(on_match: &Value) -> bool {
     let action = field(on_match, "action").and_then(|action| field(action, "typed_config"));
-    action.map(typed).is_some_and(|(_, action)| text(action, "action") == "DENY")
+    action.map(typed).is_some_and(|(_, action)| choice(action, "action", &ACTIONS) == "DENY")
 }
 
 /// Whether a predicate can only be fulfilled by a request that the filter has judged.
@@ -172,7 +175,10 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, clusters: &AtClusters<'_>, 
         }
         let shadow_only = manager.filters.iter().any(|f| is_rbac(f) && f.config.to_string().contains(KEY));
         let (code, what) = if shadow_only {
-            ("belt_not_enforced", "the belt stands in shadow rules or in a matcher, which stop nothing here")
+            (
+                "belt_not_enforced",
+                "the belt stands in shadow rules, in a matcher or beside one, and stops nothing there",
+            )
         } else {
             ("belt_missing", "there is no belt: where the filter is dropped or switched off, everything passes")
         };

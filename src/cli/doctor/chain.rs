@@ -36,8 +36,15 @@ pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     field(value, name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
+/// Envoy also takes the word in quotes.
 pub fn flag(value: &Value, name: &str) -> bool {
-    field(value, name).and_then(Value::as_bool).unwrap_or(false)
+    field(value, name).is_some_and(|found| found == true || found == "true")
+}
+
+/// A member of an enumeration, which Envoy also takes as its number.
+pub fn choice<'a>(value: &'a Value, name: &str, names: &[&'static str]) -> &'a str {
+    let numbered = |number: u64| names.get(usize::try_from(number).ok()?).copied();
+    field(value, name).and_then(number).map_or(text(value, name), |given| numbered(given).unwrap_or_default())
 }
 
 /// The type of an `Any`, and what is in it, also where a `TypedStruct` stands between.

@@ -1,6 +1,6 @@
 //! The filter itself: its configuration, its failure policy, what it is allowed to call.
 
-use super::chain::{Filter, Manager, WASM, field, flag, text, typed};
+use super::chain::{Filter, Manager, WASM, choice, field, flag, text, typed};
 use super::finding::Finding;
 use crate::config::{self, Gate, Plan, Scope};
 use serde_json::Value;
@@ -21,6 +21,9 @@ const NEEDED: [&str; 13] = [
     "proxy_set_property",
     "proxy_send_local_response",
 ];
+
+/// What Envoy does when a module fails, by its number.
+const POLICIES: [&str; 4] = ["UNSPECIFIED", "FAIL_RELOAD", "FAIL_CLOSED", "FAIL_OPEN"];
 
 /// Our filter in a chain.
 #[derive(Debug)]
@@ -220,7 +223,7 @@ fn digests(given: &Value, policy: &Value) -> Option<(String, String)> {
 }
 
 fn examine_failure(at: &str, plugin: &Value, findings: &mut Vec<Finding>) {
-    let policy = text(plugin, "failure_policy");
+    let policy = choice(plugin, "failure_policy", &POLICIES);
     if policy == "FAIL_OPEN" || flag(plugin, "fail_open") {
         findings.push(Finding::critical(
             "fail_open",
