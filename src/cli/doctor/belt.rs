@@ -216,7 +216,7 @@ fn examine_clusters(
     findings: &mut Vec<Finding>,
 ) -> bool {
     let judged: BTreeSet<&str> = if guard.clusters.is_empty() {
-        manager.routes.iter().flat_map(|r| r.clusters()).collect()
+        manager.routes.iter().flat_map(|r| r.clusters()).copied().collect()
     } else {
         guard.clusters.iter().map(String::as_str).collect()
     };

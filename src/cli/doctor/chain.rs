@@ -1,6 +1,7 @@
 //! The HTTP filter chains of a configuration, with the routes that lead on from them.
 
-use serde_json::{Map, Value};
+use super::route::{Route, routes};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const MANAGER: &str = "filters.network.http_connection_manager.v3.HttpConnectionManager";
@@ -67,44 +68,6 @@ pub struct Filter<'a> {
     pub disabled: bool,
 }
 
-/// One route, with what stands above it.
-#[derive(Debug)]
-pub struct Route<'a> {
-    /// Where it stands, for people.
-    pub at: String,
-    pub route: &'a Value,
-    /// Where copies of its requests go, by the clusters' names; `None` where a header names one.
-    pub mirrors: Vec<Option<&'a str>>,
-    /// Per-filter configurations from the most specific to the least.
-    overrides: Vec<&'a Map<String, Value>>,
-}
-
-impl<'a> Route<'a> {
-    /// The configuration that the route, or what stands above it, has for a filter.
-    pub fn override_of(&self, filter: &str) -> Option<&'a Value> {
-        self.overrides.iter().find_map(|all| all.get(filter))
-    }
-
-    /// The action, where it forwards to a cluster.
-    pub fn action(&self) -> Option<&'a Value> {
-        field(self.route, "route")
-    }
-
-    /// Whether a header of the request names the cluster.
-    pub fn by_header(&self) -> bool {
-        self.action().is_some_and(|action| !text(action, "cluster_header").is_empty())
-    }
-
-    /// The clusters it may forward to, by name; a header that names one counts as its name.
-    pub fn clusters(&self) -> Vec<&'a str> {
-        let Some(action) = self.action() else { return Vec::new() };
-        let single = [text(action, "cluster"), text(action, "cluster_header")];
-        let weighted = field(action, "weighted_clusters").map(|w| list(w, "clusters")).unwrap_or_default();
-        let weighted = weighted.iter().map(|w| text(w, "name"));
-        single.into_iter().chain(weighted).filter(|name| !name.is_empty()).collect()
-    }
-}
-
 /// An HTTP connection manager.
 #[derive(Debug)]
 pub struct Manager<'a> {
@@ -154,6 +117,7 @@ pub struct Tunnel<'a> {
 struct Named<'a> {
     routes: BTreeMap<&'a str, &'a Value>,
     filters: BTreeMap<&'a str, &'a Value>,
+    scopes: BTreeMap<&'a str, &'a [Value]>,
 }
 
 /// All HTTP connection managers of a config dump, a bootstrap, or a listener.
@@ -200,6 +164,10 @@ fn section_of<'a>(section: &'a Value, named: &mut Named<'a>, listeners: &mut Vec
     for routes in ["static_route_configs", "dynamic_route_configs"] {
         let configs = list(section, routes).iter().filter_map(|r| field(r, "route_config"));
         named.routes.extend(configs.map(|config| (text(config, "name"), config)));
+    }
+    for scopes in ["inline_scoped_route_configs", "dynamic_scoped_route_configs"] {
+        let scopes = list(section, scopes).iter();
+        named.scopes.extend(scopes.map(|scope| (text(scope, "name"), list(scope, "scoped_route_configs"))));
     }
     let filters = list(section, "ecds_filters").iter().filter_map(|f| field(f, "ecds_filter"));
     named.filters.extend(filters.map(|filter| (text(filter, "name"), filter)));
@@ -265,20 +233,53 @@ fn number(value: &Value) -> Option<u64> {
 fn manager<'a>(at: String, config: &'a Value, buffer: u64, named: &Named<'a>) -> Manager<'a> {
     let filters = list(config, "http_filters").iter().map(|f| filter(f, named));
     let own = list(config, "upgrade_configs").iter().filter(|u| !list(u, "filters").is_empty());
-    let discovered = field(config, "rds").map(|rds| text(rds, "route_config_name"));
+    let (tables, routes_elsewhere) = tables(config, named);
     let window = field(config, "http2_protocol_options").and_then(|options| number(field(options, WINDOW)?));
-    let table = field(config, "route_config").or_else(|| named.routes.get(discovered?).copied());
     Manager {
         filters: filters.collect(),
-        routes: table.map(|table| routes(&at, table)).unwrap_or_default(),
+        routes: tables.into_iter().flat_map(|table| routes(&at, table)).collect(),
         own_upgrades: own.map(|u| text(u, "upgrade_type")).collect(),
         buffer: match window {
             Some(window) if window < buffer => (window, WINDOW),
             _ => (buffer, BUFFER),
         },
-        routes_elsewhere: if table.is_none() { discovered.or(Some("")) } else { None },
+        routes_elsewhere,
         at,
     }
+}
+
+/// The tables of routes that a manager goes by, and the name of what is not in the document.
+fn tables<'a>(config: &'a Value, named: &Named<'a>) -> (Vec<&'a Value>, Option<&'a str>) {
+    let mut found = Vec::new();
+    let mut elsewhere = None;
+    let mut take = |name: &'a str, table: Option<&'a Value>| match table {
+        // Virtual hosts can come one by one.
+        Some(table) => {
+            found.push(table);
+            elsewhere = elsewhere.or(field(table, "vhds").map(|_| name));
+        }
+        None => elsewhere = elsewhere.or(Some(name)),
+    };
+    let by_name = |name: &str| named.routes.get(name).copied();
+    if let Some(scoped) = field(config, "scoped_routes") {
+        let given = field(scoped, "scoped_route_configurations_list");
+        let given = given.map(|all| list(all, "scoped_route_configurations"));
+        let name = text(scoped, "name");
+        let scopes: Vec<&Value> = match given.or_else(|| named.scopes.get(name).copied()) {
+            Some(scopes) => scopes.iter().collect(),
+            None => return (found, Some(name)),
+        };
+        for scope in scopes {
+            let name = text(scope, "route_configuration_name");
+            take(name, field(scope, "route_configuration").or_else(|| by_name(name)));
+        }
+    } else if let Some(table) = field(config, "route_config") {
+        take(text(table, "name"), Some(table));
+    } else {
+        let name = field(config, "rds").map(|rds| text(rds, "route_config_name")).unwrap_or_default();
+        take(name, by_name(name));
+    }
+    (found, elsewhere)
 }
 
 fn filter<'a>(filter: &'a Value, named: &Named<'a>) -> Filter<'a> {
@@ -287,35 +288,4 @@ fn filter<'a>(filter: &'a Value, named: &Named<'a>) -> Filter<'a> {
         .or_else(|| named.filters.get(name).and_then(|found| field(found, "typed_config")));
     let (kind, inner) = any.map_or(("", &Value::Null), typed);
     Filter { name, kind, config: inner, disabled: flag(filter, "disabled") }
-}
-
-fn routes<'a>(at: &str, table: &'a Value) -> Vec<Route<'a>> {
-    let per_filter = |value: &'a Value| field(value, "typed_per_filter_config").and_then(Value::as_object);
-    let mut routes = Vec::new();
-    for host in list(table, "virtual_hosts") {
-        for (number, route) in list(host, "routes").iter().enumerate() {
-            let name = match text(route, "name") {
-                "" => number.to_string(),
-                name => name.to_owned(),
-            };
-            let at = format!("{at}, virtual host {}, route {name}", text(host, "name"));
-            let overrides: Vec<_> = [route, host, table].into_iter().filter_map(per_filter).collect();
-            let action = field(route, "route");
-            let weighted = action.and_then(|a| field(a, "weighted_clusters")).map(|w| list(w, "clusters"));
-            for part in weighted.unwrap_or_default().iter().filter_map(per_filter) {
-                let overrides = [vec![part], overrides.clone()].concat();
-                routes.push(Route { at: format!("{at}, weighted cluster"), route, mirrors: Vec::new(), overrides });
-            }
-            let mirrors = mirrors([action, Some(host), Some(table)].into_iter().flatten());
-            routes.push(Route { at, route, mirrors, overrides });
-        }
-    }
-    routes
-}
-
-/// The mirrors that hold: those of the first, from the most specific on, that has any.
-fn mirrors<'a>(mut places: impl Iterator<Item = &'a Value>) -> Vec<Option<&'a str>> {
-    let found = places.find_map(|place| Some(list(place, "request_mirror_policies")).filter(|all| !all.is_empty()));
-    let cluster = |policy| Some(text(policy, "cluster")).filter(|name| !name.is_empty());
-    found.unwrap_or_default().iter().map(cluster).collect()
 }

@@ -1,7 +1,7 @@
 //! `portcullis doctor`: whether an Envoy, or what is about to be given to one, is really guarded.
 //!
 //! - `document`: reads a live `/config_dump`, a file of it, a bootstrap, or manifests.
-//! - `chain`: the filter chains that stand in it, with their routes.
+//! - `chain`: the filter chains that stand in it; `route`: their routes.
 //! - `plugin`, `belt`, `after`, `routes`: what can be wrong with each.
 //! - `cel`: what the belt of a SecurityPolicy demands.
 //! - `manifest`: what can be wrong with manifests of Istio and Envoy Gateway.
@@ -14,6 +14,7 @@ mod document;
 mod finding;
 mod manifest;
 mod plugin;
+mod route;
 mod routes;
 
 use super::args::DoctorArguments;
@@ -66,17 +67,13 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     let managers: Vec<Manager> = values.iter().flat_map(|value| chain::managers(value)).collect();
     let judged: Vec<(&Manager, Option<Guard>)> =
         managers.iter().map(|manager| (manager, plugin::find(manager))).collect();
-    let mut guarded: BTreeSet<&str> = BTreeSet::new();
-    for (manager, guard) in &judged {
-        let Some(guard) = guard else { continue };
-        guarded.extend(guard.clusters.iter().map(String::as_str));
-        guarded.extend(manager.routes.iter().flat_map(|r| r.clusters()).filter(|cluster| guard.covers(cluster)));
-    }
+    let with_filter = || judged.iter().filter_map(|(manager, guard)| Some((*manager, guard.as_ref()?)));
+    let nowhere = !with_filter().any(|(manager, guard)| routes::judges(manager, guard));
+    let guarded: BTreeSet<&str> =
+        with_filter().flat_map(|(manager, guard)| routes::guarded(manager, guard, nowhere)).collect();
     let clusters = values.iter().flat_map(|value| chain::clusters(value)).collect();
     let belts = belt::at_clusters(&clusters);
     let stopping = belt::stopping_copies(&clusters);
-    let with_filter = || judged.iter().filter_map(|(manager, guard)| Some((manager, guard.as_ref()?)));
-    let nowhere = !with_filter().any(|(manager, guard)| routes::judges(manager, guard));
     for (manager, guard) in &judged {
         match guard {
             Some(guard) => {
