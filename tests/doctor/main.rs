@@ -2,6 +2,7 @@
 //! found to be fine.
 
 mod manifests;
+mod rendered;
 mod ways;
 
 use serde_json::{Value, json};

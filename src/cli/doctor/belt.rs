@@ -117,18 +117,18 @@ pub fn is_rbac(filter: &Filter<'_>) -> bool {
 
 /// What an RBAC filter demands on a route: the rules that the route brings, else its own.
 pub fn on_route(filter: &Filter<'_>, given: Option<&Value>) -> Rules {
-    match given {
-        Some(given) => {
-            let (kind, inner) = typed(given);
-            let inner = if kind.ends_with(".FilterConfig") {
-                field(inner, "config").map_or(inner, |c| typed(c).1)
-            } else {
-                inner
-            };
-            field(inner, "rbac").map_or(Rules::NoBelt, rules)
-        }
-        None => rules(filter.config),
-    }
+    given.and_then(brought).unwrap_or_else(|| rules(filter.config))
+}
+
+/// What a per-filter configuration demands in place of the filter's own; `None` where it only switches the filter on.
+pub fn brought(given: &Value) -> Option<Rules> {
+    let (kind, inner) = typed(given);
+    let inner = if kind.ends_with(".FilterConfig") {
+        typed(field(inner, "config").filter(|c| !text(c, "@type").is_empty())?).1
+    } else {
+        inner
+    };
+    Some(field(inner, "rbac").map_or(Rules::NoBelt, rules))
 }
 
 /// Where the belt stands in the chain: the first RBAC filter that has to do with us, on its own or

@@ -2,7 +2,7 @@
 
 use super::route::{Route, routes};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 const MANAGER: &str = "filters.network.http_connection_manager.v3.HttpConnectionManager";
 const TCP_PROXY: &str = "filters.network.tcp_proxy.v3.TcpProxy";
@@ -83,6 +83,14 @@ pub struct Manager<'a> {
     pub routes_elsewhere: Option<&'a str>,
 }
 
+impl<'a> Manager<'a> {
+    /// What patches make of one, whose routes and buffer are not known.
+    pub fn patched(at: String, filters: Vec<Filter<'a>>) -> Self {
+        let (routes, own_upgrades) = (Vec::new(), Vec::new());
+        Self { at, filters, routes, own_upgrades, buffer: (u64::MAX, BUFFER), routes_elsewhere: None }
+    }
+}
+
 /// The HTTP filters of the clusters that have some of their own, by the cluster's name: what passes
 /// there has passed every listener and route.
 pub fn clusters(document: &Value) -> BTreeMap<&str, Vec<Filter<'_>>> {
@@ -114,17 +122,14 @@ pub struct Tunnel<'a> {
 
 /// What the sections of a dump hold by name.
 #[derive(Default)]
-struct Named<'a> {
+pub struct Named<'a> {
     routes: BTreeMap<&'a str, &'a Value>,
-    filters: BTreeMap<&'a str, &'a Value>,
+    pub filters: BTreeMap<&'a str, &'a Value>,
     scopes: BTreeMap<&'a str, &'a [Value]>,
 }
 
 /// All HTTP connection managers of a config dump, a bootstrap, or a listener.
 pub fn managers(document: &Value) -> Vec<Manager<'_>> {
-    if text(document, "kind") == "EnvoyFilter" {
-        return of_patches(document);
-    }
     let (listeners, named) = listeners(document);
     listeners.into_iter().flat_map(|listener| of_listener(listener, &named)).collect()
 }
@@ -171,33 +176,6 @@ fn section_of<'a>(section: &'a Value, named: &mut Named<'a>, listeners: &mut Vec
     }
     let filters = list(section, "ecds_filters").iter().filter_map(|f| field(f, "ecds_filter"));
     named.filters.extend(filters.map(|filter| (text(filter, "name"), filter)));
-}
-
-/// The filters that an EnvoyFilter of Istio puts into chains, one for each context that it names, where a wasm plugin is
-/// among them.
-fn of_patches(document: &Value) -> Vec<Manager<'_>> {
-    let patches = field(document, "spec").map(|spec| list(spec, "configPatches")).unwrap_or_default();
-    let context = |patch| field(patch, "match").map(|m| text(m, "context")).unwrap_or_default();
-    let of = |patch| Some(context(patch)).filter(|name| !matches!(*name, "" | "ANY"));
-    let named: BTreeSet<&str> = patches.iter().filter_map(of).collect();
-    // What names none stands in all.
-    let contexts = if named.is_empty() { BTreeSet::from([""]) } else { named };
-    let name = field(document, "metadata").map(|m| text(m, "name")).unwrap_or_default();
-    let chain = |context: &str| {
-        let patches = patches.iter().filter(|patch| of(patch).is_none_or(|named| named == context));
-        let values = patches.filter_map(|p| field(field(p, "patch")?, "value"));
-        let filters: Vec<Filter<'_>> = values.map(|value| filter(value, &Named::default())).collect();
-        filters.iter().any(|f| f.kind.ends_with(WASM)).then(|| Manager {
-            at: format!("EnvoyFilter {name} {context}").trim_end().to_owned(),
-            filters,
-            routes: Vec::new(),
-            own_upgrades: Vec::new(),
-            // The listener's, which is not in the manifest.
-            buffer: (u64::MAX, BUFFER),
-            routes_elsewhere: None,
-        })
-    };
-    contexts.into_iter().filter_map(chain).collect()
 }
 
 /// The network filters of a listener of one type, each with the place of its chain.
@@ -282,7 +260,7 @@ fn tables<'a>(config: &'a Value, named: &Named<'a>) -> (Vec<&'a Value>, Option<&
     (found, elsewhere)
 }
 
-fn filter<'a>(filter: &'a Value, named: &Named<'a>) -> Filter<'a> {
+pub fn filter<'a>(filter: &'a Value, named: &Named<'a>) -> Filter<'a> {
     let name = text(filter, "name");
     let any = field(filter, "typed_config")
         .or_else(|| named.filters.get(name).and_then(|found| field(found, "typed_config")));

@@ -4,18 +4,24 @@
 //! - `chain`: the filter chains that stand in it; `route`: their routes.
 //! - `plugin`, `belt`, `after`, `routes`: what can be wrong with each.
 //! - `cel`: what the belt of a SecurityPolicy demands.
-//! - `manifest`: what can be wrong with manifests of Istio and Envoy Gateway.
+//! - `manifest`, `gateway`: what can be wrong with manifests of Istio and Envoy Gateway; `carrier`, `security`: with the
+//!   belt beside them;
+//!   `patch`: what EnvoyFilters and EnvoyPatchPolicies bring.
 
 mod after;
 mod belt;
+mod carrier;
 mod cel;
 mod chain;
 mod document;
 mod finding;
+mod gateway;
 mod manifest;
+mod patch;
 mod plugin;
 mod route;
 mod routes;
+mod security;
 
 use super::args::DoctorArguments;
 use super::{End, Failure};
@@ -64,7 +70,9 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     let values: Vec<&Value> = documents.iter().map(|d| &d.value).collect();
     let manifests = manifest::among(&values);
     manifest::examine(&manifests, policy, &mut findings);
-    let managers: Vec<Manager> = values.iter().flat_map(|value| chain::managers(value)).collect();
+    carrier::examine_patched(&values, &mut findings);
+    let managers = values.iter().flat_map(|value| chain::managers(value));
+    let managers: Vec<Manager> = managers.chain(patch::managers(&values)).collect();
     let judged: Vec<(&Manager, Option<Guard>)> =
         managers.iter().map(|manager| (manager, plugin::find(manager))).collect();
     let with_filter = || judged.iter().filter_map(|(manager, guard)| Some((*manager, guard.as_ref()?)));

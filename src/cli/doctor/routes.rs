@@ -96,8 +96,7 @@ fn holds(belt: &Filter<'_>, route: &Route<'_>) -> bool {
 
 /// What a belt demands that the route brings.
 fn brought(belt: &Filter<'_>, route: &Route<'_>) -> Option<Rules> {
-    let given = route.override_of(belt.name).filter(|given| !is_bare(given))?;
-    Some(belt::on_route(belt, Some(given)))
+    route.override_of(belt.name).and_then(belt::brought)
 }
 
 /// Copies of requests that nobody has judged: RBAC at a cluster does not see what is mirrored, so the
@@ -152,11 +151,6 @@ pub fn guarded<'a>(manager: &'a Manager<'a>, guard: &'a Guard, everywhere: bool)
     let judged = move |route: &&Route<'_>| everywhere || filter.is_some_and(|filter| !is_off(filter, route));
     let routed = manager.routes.iter().filter(judged).flat_map(|r| r.clusters()).copied();
     guard.clusters.iter().map(String::as_str).chain(routed.filter(|cluster| guard.covers(cluster)))
-}
-
-/// A `FilterConfig` that only switches its filter on.
-fn is_bare(given: &serde_json::Value) -> bool {
-    text(given, "@type").ends_with(".FilterConfig") && field(given, "config").is_none()
 }
 
 /// What is wrong with a chain that does not have our filter, beside others that do.
