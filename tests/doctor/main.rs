@@ -3,6 +3,7 @@
 
 mod manifests;
 mod rendered;
+mod shared;
 mod ways;
 
 use serde_json::{Value, json};

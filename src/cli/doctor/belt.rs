@@ -2,8 +2,10 @@
 
 use super::cel;
 use super::chain::{Filter, Manager, choice, field, list, text, typed};
+use super::cluster::Clusters;
 use super::finding::Finding;
 use super::plugin::Guard;
+use super::routes;
 use crate::config::Gate;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,10 +169,16 @@ pub fn stopping_copies<'a>(clusters: &BTreeMap<&'a str, Vec<Filter<'a>>>) -> BTr
 }
 
 /// What is wrong with the belt of a chain.
-pub fn examine(manager: &Manager<'_>, guard: &Guard, clusters: &AtClusters<'_>, findings: &mut Vec<Finding>) {
+pub fn examine(
+    manager: &Manager<'_>,
+    guard: &Guard,
+    clusters: &Clusters<'_>,
+    belts: &AtClusters<'_>,
+    findings: &mut Vec<Finding>,
+) {
     let at = &manager.at;
     let Some(place) = place(manager) else {
-        if examine_clusters(manager, guard, clusters, findings) {
+        if examine_clusters(manager, guard, clusters, belts, findings) {
             return;
         }
         let shadow_only = manager.filters.iter().any(|f| is_rbac(f) && f.config.to_string().contains(KEY));
@@ -212,27 +220,27 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, clusters: &AtClusters<'_>, 
 fn examine_clusters(
     manager: &Manager<'_>,
     guard: &Guard,
-    clusters: &AtClusters<'_>,
+    clusters: &Clusters<'_>,
+    belts: &AtClusters<'_>,
     findings: &mut Vec<Finding>,
 ) -> bool {
-    let judged: BTreeSet<&str> = if guard.clusters.is_empty() {
-        manager.routes.iter().flat_map(|r| r.clusters()).copied().collect()
-    } else {
-        guard.clusters.iter().map(String::as_str).collect()
-    };
-    if !judged.iter().any(|name| clusters.contains_key(name)) {
-        return false;
+    let mut judged: BTreeSet<&str> = routes::guarded(manager, guard, false).collect();
+    let used = |aggregate: &&str| manager.routes.iter().any(|route| route.clusters().contains(aggregate));
+    judged.extend(clusters.aggregates_of(&judged).into_iter().filter(used));
+    // A configuration that is refused does not say for which it is.
+    if !judged.iter().any(|name| belts.contains_key(name)) || guard.is_unread() {
+        return guard.is_unread() && !belts.is_empty();
     }
     for name in judged {
         let at = format!("cluster {name}");
-        match clusters.get(name) {
+        match belts.get(name) {
             Some(Rules::Demands(values)) => examine_values(&at, guard, values, findings),
             Some(_) => findings.push(Finding::critical("belt_open", &at, "the cluster's belt has a way past", HOW)),
             None => findings.push(Finding::critical(
                 "belt_missing",
                 &at,
-                "other clusters behind this chain have a belt, this one has none",
-                "Give it the same `http_filters`, or lead no judged route to it.",
+                "other clusters behind this chain have a belt, this one has none; an aggregate needs its own",
+                "Give it the same `http_filters`, or lead no route to it.",
             )),
         }
     }

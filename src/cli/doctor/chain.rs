@@ -91,24 +91,6 @@ impl<'a> Manager<'a> {
     }
 }
 
-/// The HTTP filters of the clusters that have some of their own, by the cluster's name: what passes
-/// there has passed every listener and route.
-pub fn clusters(document: &Value) -> BTreeMap<&str, Vec<Filter<'_>>> {
-    let mut all: Vec<&Value> = Vec::new();
-    for section in document.get("configs").and_then(Value::as_array).into_iter().flatten() {
-        for clusters in ["static_clusters", "dynamic_active_clusters"] {
-            all.extend(list(section, clusters).iter().filter_map(|c| field(c, "cluster")));
-        }
-    }
-    all.extend(field(document, "static_resources").map(|r| list(r, "clusters")).unwrap_or_default());
-    let filters = |cluster| {
-        let options = field(cluster, "typed_extension_protocol_options")?;
-        let http = options.get("envoy.extensions.upstreams.http.v3.HttpProtocolOptions")?;
-        Some(list(http, "http_filters").iter().map(|f| filter(f, &Named::default())).collect())
-    };
-    all.into_iter().filter_map(|cluster| Some((text(cluster, "name"), filters(cluster)?))).collect()
-}
-
 /// A proxy of plain connections: nothing that stands in chains of HTTP filters sees what goes through it.
 #[derive(Debug)]
 pub struct Tunnel<'a> {

@@ -1,7 +1,7 @@
 //! `portcullis doctor`: whether an Envoy, or what is about to be given to one, is really guarded.
 //!
 //! - `document`: reads a live `/config_dump`, a file of it, a bootstrap, or manifests.
-//! - `chain`: the filter chains that stand in it; `route`: their routes.
+//! - `chain`: the filter chains that stand in it; `route`: their routes; `cluster`: where those lead.
 //! - `plugin`, `belt`, `after`, `routes`: what can be wrong with each.
 //! - `cel`: what the belt of a SecurityPolicy demands.
 //! - `manifest`, `gateway`: what can be wrong with manifests of Istio and Envoy Gateway; `carrier`, `security`: with the
@@ -13,6 +13,7 @@ mod belt;
 mod carrier;
 mod cel;
 mod chain;
+mod cluster;
 mod document;
 mod finding;
 mod gateway;
@@ -79,14 +80,17 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     let nowhere = !with_filter().any(|(manager, guard)| routes::judges(manager, guard));
     let guarded: BTreeSet<&str> =
         with_filter().flat_map(|(manager, guard)| routes::guarded(manager, guard, nowhere)).collect();
-    let clusters = values.iter().flat_map(|value| chain::clusters(value)).collect();
-    let belts = belt::at_clusters(&clusters);
-    let stopping = belt::stopping_copies(&clusters);
+    let clusters = cluster::clusters(&values);
+    let named = with_filter().flat_map(|(manager, _)| &manager.routes).flat_map(|route| route.clusters());
+    let guarded = clusters.around(guarded, &named.copied().collect());
+    let filters = clusters.filters();
+    let belts = belt::at_clusters(&filters);
+    let stopping = belt::stopping_copies(&filters);
     for (manager, guard) in &judged {
         match guard {
             Some(guard) => {
                 plugin::examine(manager, guard, policy, &mut findings);
-                belt::examine(manager, guard, &belts, &mut findings);
+                belt::examine(manager, guard, &clusters, &belts, &mut findings);
                 after::examine(manager, guard, &mut findings);
                 routes::examine(manager, guard, &guarded, &belts, nowhere, &mut findings);
             }

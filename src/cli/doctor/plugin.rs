@@ -1,7 +1,8 @@
 //! The filter itself: its configuration, its failure policy, what it is allowed to call.
 
-use super::chain::{Filter, Manager, WASM, choice, field, flag, text, typed};
+use super::chain::{Filter, Manager, WASM, choice, field, flag, list, text, typed};
 use super::finding::Finding;
+use super::route::Route;
 use crate::config::{self, Gate, Plan, Scope};
 use serde_json::Value;
 
@@ -38,6 +39,8 @@ pub struct Guard {
     pub max_body: u64,
     /// The clusters whose requests are judged, where not all are.
     pub clusters: Vec<String>,
+    /// The hosts whose requests are judged, beside those clusters.
+    pub authorities: Vec<String>,
     /// Decisions are not enforced until some time.
     pub shadow: bool,
     /// What was found while its configuration was read.
@@ -95,6 +98,7 @@ pub fn guard(place: usize, given: Option<String>) -> Guard {
         gate: None,
         max_body: 0,
         clusters: Vec::new(),
+        authorities: Vec::new(),
         shadow: false,
         configuration,
     };
@@ -104,22 +108,36 @@ pub fn guard(place: usize, given: Option<String>) -> Guard {
             "the configuration is a protobuf message, not text: give it as google.protobuf.StringValue".into(),
         )),
         Some((_, Err(error))) => unread(Configuration::Refused(error.to_string())),
-        Some((given, Ok((plan, _)))) => Guard {
-            place,
-            name: plan.name.clone(),
-            gate: Some(plan.gate),
-            max_body: plan.max_body,
-            clusters: plan.scope.iter().flat_map(Scope::clusters).map(Into::into).collect(),
-            shadow: plan.shadow_until.is_some(),
-            configuration: Configuration::Usable(Box::new(serde_json::from_str(given).unwrap_or_default())),
-        },
+        Some((given, Ok((plan, _)))) => usable(place, &plan, serde_json::from_str(given).unwrap_or_default()),
+    }
+}
+
+fn usable(place: usize, plan: &Plan, given: Value) -> Guard {
+    let hosts = field(&given, "scope").map(|scope| list(scope, "authorities")).unwrap_or_default();
+    Guard {
+        place,
+        name: plan.name.clone(),
+        gate: Some(plan.gate),
+        max_body: plan.max_body,
+        clusters: plan.scope.iter().flat_map(Scope::clusters).map(Into::into).collect(),
+        authorities: hosts.iter().filter_map(Value::as_str).map(Into::into).collect(),
+        shadow: plan.shadow_until.is_some(),
+        configuration: Configuration::Usable(Box::new(given)),
     }
 }
 
 impl Guard {
-    /// Whether requests for a cluster are judged, as far as clusters decide that.
-    pub fn covers(&self, cluster: &str) -> bool {
-        self.clusters.is_empty() || self.clusters.iter().any(|c| c == cluster)
+    /// Whether requests on a route are judged where the filter is on, as far as its scope decides that.
+    pub fn covers(&self, route: &Route<'_>) -> bool {
+        self.clusters.is_empty() && self.authorities.is_empty()
+            || route.clusters().iter().any(|cluster| self.clusters.iter().any(|own| own == cluster))
+            || route.destination.unnamed.is_some()
+            || self.authorities.iter().any(|host| route.serves(host))
+    }
+
+    /// Whether its configuration says nothing, since it cannot be read.
+    pub const fn is_unread(&self) -> bool {
+        !matches!(self.configuration, Configuration::Usable(_))
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Route<'a> {
     pub at: String,
     pub route: &'a Value,
     pub destination: Destination<'a>,
+    host: &'a Value,
+    table: &'a Value,
     /// Where copies of its requests go, by the clusters' names; `None` where a header names one.
     pub mirrors: Vec<Option<&'a str>>,
     /// Per-filter configurations from the most specific to the least.
@@ -105,10 +107,34 @@ impl<'a> Route<'a> {
         field(self.route, "route")
     }
 
+    /// Whether requests for a host come here: no other virtual host knows it better.
+    pub fn serves(&self, host: &str) -> bool {
+        let known =
+            |one: &Value| list(one, "domains").iter().filter_map(Value::as_str).filter_map(|d| fits(d, host)).max();
+        let best = list(self.table, "virtual_hosts").iter().filter_map(known).max();
+        best.is_some() && known(self.host) == best
+    }
+
     /// The clusters that it names.
     pub fn clusters(&self) -> &[&'a str] {
         &self.destination.clusters
     }
+}
+
+/// How well a domain of a virtual host fits a host: whole names before those with a sign for the rest, long before short.
+fn fits(domain: &str, host: &str) -> Option<(u8, usize)> {
+    let domain = domain.to_ascii_lowercase();
+    let host = host.to_ascii_lowercase();
+    let bare =
+        domain.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map(|(name, _)| name);
+    if domain == host || bare == Some(host.as_str()) {
+        return Some((3, domain.len()));
+    }
+    if let Some(end) = domain.strip_prefix('*') {
+        let kind = if end.is_empty() { 0 } else { 2 };
+        return host.ends_with(end).then_some((kind, domain.len()));
+    }
+    domain.strip_suffix('*').filter(|start| host.starts_with(start)).map(|_| (1, domain.len()))
 }
 
 fn per_filter(value: &Value) -> Option<&Map<String, Value>> {
@@ -135,13 +161,15 @@ pub fn routes<'a>(at: &str, table: &'a Value) -> Vec<Route<'a>> {
                     at: format!("{at}, weighted cluster"),
                     route,
                     destination: Destination::of(part, table),
+                    host,
+                    table,
                     mirrors: Vec::new(),
                     overrides: [vec![own], overrides.clone()].concat(),
                 });
             }
             let destination = action.map(|action| Destination::of_action(action, table)).unwrap_or_default();
             let mirrors = mirrors([action, Some(host), Some(table)].into_iter().flatten());
-            routes.push(Route { at, route, destination, mirrors, overrides });
+            routes.push(Route { at, route, destination, host, table, mirrors, overrides });
         }
     }
     routes

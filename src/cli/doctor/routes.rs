@@ -45,8 +45,11 @@ pub fn examine(
             ));
         }
     }
-    let concerned = |r: &&Route<'_>| r.clusters().iter().any(|c| guard.covers(c)) || r.destination.unnamed.is_some();
-    for route in manager.routes.iter().filter(concerned) {
+    for route in &manager.routes {
+        if !guard.covers(route) && !is_off(filter, route) {
+            examine_out_of_scope(belt, route, guarded, belts, findings);
+            continue;
+        }
         examine_changes(route, findings);
         let off = is_off(filter, route);
         let held = held(belt, route, guarded, belts);
@@ -149,8 +152,35 @@ pub fn judges(manager: &Manager<'_>, guard: &Guard) -> bool {
 pub fn guarded<'a>(manager: &'a Manager<'a>, guard: &'a Guard, everywhere: bool) -> impl Iterator<Item = &'a str> {
     let filter = manager.filters.get(guard.place);
     let judged = move |route: &&Route<'_>| everywhere || filter.is_some_and(|filter| !is_off(filter, route));
-    let routed = manager.routes.iter().filter(judged).flat_map(|r| r.clusters()).copied();
-    guard.clusters.iter().map(String::as_str).chain(routed.filter(|cluster| guard.covers(cluster)))
+    let judged = manager.routes.iter().filter(judged).filter(|route| guard.covers(route));
+    // Of the parts of a route only those of the scope.
+    let is_meant = |cluster: &&str| {
+        guard.clusters.is_empty() || !guard.authorities.is_empty() || guard.clusters.iter().any(|own| own == cluster)
+    };
+    guard.clusters.iter().map(String::as_str).chain(judged.flat_map(|r| r.clusters()).copied().filter(is_meant))
+}
+
+/// A route that passes by, but leads where only judged requests are to go.
+fn examine_out_of_scope(
+    belt: Option<&Filter<'_>>,
+    route: &Route<'_>,
+    guarded: &BTreeSet<&str>,
+    belts: &AtClusters<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    if route.destination.leads_to(guarded) == Leads::No {
+        return;
+    }
+    findings.push(if held(belt, route, guarded, belts) {
+        Finding::warning(
+            "route_refuses_all",
+            &route.at,
+            "the filter's `scope` leaves this route out and the belt does not: every request is refused",
+            "Name the route's cluster in `scope.clusters`.",
+        )
+    } else {
+        unguarded(&route.at, Leads::Surely, "the filter's `scope` leaves this route out")
+    });
 }
 
 /// What is wrong with a chain that does not have our filter, beside others that do.
