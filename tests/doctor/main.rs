@@ -1,6 +1,7 @@
 //! `portcullis doctor`: each thing that leaves an Envoy unguarded is found, and what is shipped is
 //! found to be fine.
 
+mod changes;
 mod manifests;
 mod rendered;
 mod shared;

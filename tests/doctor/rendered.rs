@@ -282,3 +282,28 @@ fn faults_of_the_belt_in_an_envoy_patch_policy_are_found() {
     assert_eq!(with("section", json!({"name": "eg", "sectionName": "http"})), codes(&[]));
     assert_eq!(with("parent", json!({"name": "another"})), codes(&["warning belt_elsewhere"]));
 }
+
+#[test]
+fn routes_of_envoy_gateway_that_change_requests_are_found() {
+    let mut objects = render("changing", &GATEWAY);
+    let route = |filter: Value| {
+        json!({"kind": "HTTPRoute", "metadata": {"name": "rest", "namespace": "camunda"},
+            "spec": {"parentRefs": [{"name": "eg"}], "rules": [{"filters": [filter]}]}})
+    };
+    objects.push(json!({}));
+    for (number, (filter, expected)) in [
+        (json!({"urlRewrite": {"path": {"replacePrefixMatch": "/v2"}}}), &["warning route_rewrites_path"][..]),
+        (
+            json!({"requestHeaderModifier": {"set": [{"name": "Authorization", "value": "x"}]}}),
+            &["warning route_sets_header"],
+        ),
+        (json!({"requestHeaderModifier": {"remove": ["cookie"]}}), &["warning route_sets_header"]),
+        (json!({"requestHeaderModifier": {"add": [{"name": "x-team", "value": "x"}]}}), &[]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        objects[2] = route(filter.clone());
+        assert_eq!(found(&format!("changing-{number}"), &objects), codes(expected), "{filter}");
+    }
+}

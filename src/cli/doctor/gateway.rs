@@ -4,6 +4,7 @@ use super::chain::{field, flag, list, text};
 use super::finding::Finding;
 use super::manifest::{digest, unknown};
 use super::patch::{Patch, namespace, same_namespace};
+use super::routes::is_telling;
 use serde_json::Value;
 
 /// Members of an EnvoyExtensionPolicy's `spec`, and of an entry of its `wasm`.
@@ -126,6 +127,37 @@ pub fn examine_listeners(policy: &Value, belts: &[&Patch<'_>], documents: &[&Val
                     &format!("Gateway {}, listener {listener}", name(gateway)),
                     "requests come to the plugin by this listener, too, and no patch brings the belt to it",
                     "Give `portcullis render` a `--listener` for it, or attach the routes to other listeners alone.",
+                ));
+            }
+        }
+    }
+}
+
+/// What routes change after their requests were judged.
+pub fn examine_routes(policy: &Value, documents: &[&Value], findings: &mut Vec<Finding>) {
+    for route in routes(policy, documents) {
+        let at = format!("{} {}", text(route, "kind"), name(route));
+        let rules = field(route, "spec").map(|spec| list(spec, "rules")).unwrap_or_default();
+        let backends = rules.iter().flat_map(|rule| list(rule, "backendRefs"));
+        let filters: Vec<&Value> = rules.iter().chain(backends).flat_map(|owner| list(owner, "filters")).collect();
+        if filters.iter().filter_map(|filter| field(filter, "urlRewrite")).any(|change| field(change, "path").is_some())
+        {
+            findings.push(Finding::warning(
+                "route_rewrites_path",
+                &at,
+                "`urlRewrite.path`: the cluster gets another path than the one that is judged",
+                "Take it out; where the cluster stands under a prefix, set `api.basePath`.",
+            ));
+        }
+        for change in filters.iter().filter_map(|filter| field(filter, "requestHeaderModifier")) {
+            let given = list(change, "set").iter().chain(list(change, "add")).map(|header| text(header, "name"));
+            let removed = list(change, "remove").iter().filter_map(Value::as_str);
+            for header in given.chain(removed).filter(|header| is_telling(header)) {
+                findings.push(Finding::warning(
+                    "route_sets_header",
+                    &at,
+                    format!("the route changes `{header}` after the request was judged"),
+                    "Take it out.",
                 ));
             }
         }

@@ -113,6 +113,9 @@ pub fn examine(manifests: &Manifests<'_>, policy: Option<&Value>, findings: &mut
             Manifest::Istio { at, spec, wasm, .. } => istio(at, spec, wasm, findings),
             Manifest::Gateway { at, spec, wasm, .. } => gateway::examine(at, spec, wasm, findings),
         }
+        if is_gateway(manifest) {
+            gateway::examine_routes(object, &manifests.all, findings);
+        }
         if is_gateway(manifest) && security::examine(at, object, &guard, &manifests.all, findings) {
             continue;
         }

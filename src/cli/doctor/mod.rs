@@ -97,8 +97,12 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
             None => routes::examine_unguarded(manager, &guarded, &belts, &mut findings),
         }
         if !guarded.is_empty() {
+            after::examine_forged(manager, &mut findings);
             routes::examine_mirrors(manager, &guarded, &stopping, &mut findings);
         }
+    }
+    for (name, filters) in filters.iter().filter(|(name, _)| guarded.contains(*name)) {
+        after::examine_cluster(name, filters, &mut findings);
     }
     let tunnels: Vec<Tunnel> = values.iter().flat_map(|value| chain::tunnels(value)).collect();
     routes::examine_tunnels(&tunnels, &guarded, &mut findings);

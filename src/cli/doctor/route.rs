@@ -107,6 +107,12 @@ impl<'a> Route<'a> {
         field(self.route, "route")
     }
 
+    /// The parts that can change headers: of the action, the route, its virtual host, the table.
+    pub fn places(&self) -> impl Iterator<Item = &'a Value> {
+        let parts = self.action().map(parts).unwrap_or_default();
+        parts.iter().chain([self.route, self.host, self.table])
+    }
+
     /// Whether requests for a host come here: no other virtual host knows it better.
     pub fn serves(&self, host: &str) -> bool {
         let known =

@@ -282,15 +282,22 @@ fn examine_changes(route: &Route<'_>, findings: &mut Vec<Finding>) {
             "Take it out; where the cluster stands under a prefix, set `api.basePath`.",
         ));
     }
-    for header in list(route.route, "request_headers_to_add") {
-        let name = field(header, "header").map(|h| text(h, "key").to_ascii_lowercase()).unwrap_or_default();
-        if TELLING.contains(&name.as_str()) {
+    for place in route.places() {
+        let added = list(place, "request_headers_to_add").iter().filter_map(|h| field(h, "header"));
+        let added = added.map(|header| text(header, "key")).map(|name| ("sets", name));
+        let removed = list(place, "request_headers_to_remove").iter().filter_map(serde_json::Value::as_str);
+        for (what, name) in added.chain(removed.map(|name| ("removes", name))).filter(|(_, name)| is_telling(name)) {
             findings.push(Finding::warning(
                 "route_sets_header",
                 &route.at,
-                format!("the route sets `{name}` after the request was judged"),
+                format!("the route, or what stands above it, {what} `{name}` after the request was judged"),
                 "Take it out.",
             ));
         }
     }
+}
+
+/// Whether a header tells what is asked for, or by whom.
+pub fn is_telling(name: &str) -> bool {
+    TELLING.iter().any(|telling| telling.eq_ignore_ascii_case(name))
 }
