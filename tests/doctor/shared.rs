@@ -132,3 +132,36 @@ fn what_is_left_out_on_purpose_is_not_found() {
     });
     assert_eq!(on, codes(&[]));
 }
+
+/// Two filters in one chain, each for a cluster of its own, which has a belt of its own.
+#[test]
+fn each_of_two_filters_needs_its_belt() {
+    let options = "typed_extension_protocol_options";
+    let two = |name: &str, belts: usize, bypass: bool| {
+        found(name, usable("shared.yaml"), |envoy| {
+            let mut filter = at(envoy, "/http_filters/0").clone();
+            let given = filter.pointer_mut("/typed_config/config/configuration/value").unwrap();
+            *given = given
+                .as_str()
+                .unwrap()
+                .replace("orchestration\"]}", "shop\"]}")
+                .replace("\"orders\"", "\"billing\"")
+                .into();
+            filter["name"] = json!("portcullis-billing");
+            at(envoy, "/http_filters").as_array_mut().unwrap().insert(1, filter);
+            let belt = clusters(envoy)[0][options].clone();
+            clusters(envoy)[1][options] =
+                serde_json::from_str(&belt.to_string().replace("orders:", "billing:")).unwrap();
+            if belts == 1 {
+                clusters(envoy)[0].as_object_mut().unwrap().remove(options);
+            }
+            if bypass {
+                second(envoy, "orchestration");
+            }
+        })
+    };
+    assert_eq!(two("two", 2, false), codes(&["notice filter_twice"]));
+    assert_eq!(two("two-belt", 1, false), codes(&["critical belt_missing", "notice filter_twice"]));
+    let open = codes(&["critical belt_missing", "critical route_unguarded", "notice filter_twice"]);
+    assert_eq!(two("two-open", 1, true), open);
+}

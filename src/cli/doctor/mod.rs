@@ -74,9 +74,8 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     carrier::examine_patched(&values, &mut findings);
     let managers = values.iter().flat_map(|value| chain::managers(value));
     let managers: Vec<Manager> = managers.chain(patch::managers(&values)).collect();
-    let judged: Vec<(&Manager, Option<Guard>)> =
-        managers.iter().map(|manager| (manager, plugin::find(manager))).collect();
-    let with_filter = || judged.iter().filter_map(|(manager, guard)| Some((*manager, guard.as_ref()?)));
+    let judged: Vec<(&Manager, Vec<Guard>)> = managers.iter().map(|manager| (manager, plugin::find(manager))).collect();
+    let with_filter = || judged.iter().flat_map(|(manager, guards)| guards.iter().map(|guard| (*manager, guard)));
     let nowhere = !with_filter().any(|(manager, guard)| routes::judges(manager, guard));
     let guarded: BTreeSet<&str> =
         with_filter().flat_map(|(manager, guard)| routes::guarded(manager, guard, nowhere)).collect();
@@ -86,15 +85,18 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     let filters = clusters.filters();
     let belts = belt::at_clusters(&filters);
     let stopping = belt::stopping_copies(&filters);
-    for (manager, guard) in &judged {
-        match guard {
-            Some(guard) => {
-                plugin::examine(manager, guard, policy, &mut findings);
-                belt::examine(manager, guard, &clusters, &belts, &mut findings);
-                after::examine(manager, guard, &mut findings);
-                routes::examine(manager, guard, &guarded, &belts, nowhere, &mut findings);
+    for (manager, guards) in &judged {
+        // Of several the last: the belt sees its verdict. One with a scope of its own has a belt of its own.
+        if let Some((guard, earlier)) = guards.split_last() {
+            plugin::examine(manager, guard, policy, &mut findings);
+            belt::examine(manager, guard, &clusters, &belts, &mut findings);
+            for other in earlier.iter().filter(|other| other.is_apart_from(guard)) {
+                belt::examine(manager, other, &clusters, &belts, &mut findings);
             }
-            None => routes::examine_unguarded(manager, &guarded, &belts, &mut findings),
+            after::examine(manager, guard, &mut findings);
+            routes::examine(manager, guards, &guarded, &belts, nowhere, &mut findings);
+        } else {
+            routes::examine_unguarded(manager, &guarded, &belts, &mut findings);
         }
         if !guarded.is_empty() {
             after::examine_forged(manager, &mut findings);
@@ -106,7 +108,7 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     }
     let tunnels: Vec<Tunnel> = values.iter().flat_map(|value| chain::tunnels(value)).collect();
     routes::examine_tunnels(&tunnels, &guarded, &mut findings);
-    if manifests.is_empty() && judged.iter().all(|(_, guard)| guard.is_none()) {
+    if manifests.is_empty() && judged.iter().all(|(_, guards)| guards.is_empty()) {
         findings.push(Finding {
             severity: Severity::Critical,
             code: "filter_missing",

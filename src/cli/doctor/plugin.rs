@@ -54,13 +54,14 @@ enum Configuration {
     Missing,
 }
 
-/// Our filter in a chain, if it is there: a wasm plugin with a configuration of our shape, or with
-/// our name. Of several, the last: the belt sees its verdict.
-pub fn find(manager: &Manager<'_>) -> Option<Guard> {
-    let place = manager.filters.iter().rposition(is_ours)?;
-    let plugin = manager.filters.get(place).and_then(|f| field(f.config, "config"));
-    let given = plugin.and_then(|p| field(p, "configuration")).and_then(configuration);
-    Some(guard(place, given))
+/// Our filters in a chain, in their order: wasm plugins with a configuration of our shape, or with our name.
+pub fn find(manager: &Manager<'_>) -> Vec<Guard> {
+    let ours = manager.filters.iter().enumerate().filter(|(_, filter)| is_ours(filter));
+    let given = |filter: &Filter<'_>| {
+        let plugin = field(filter.config, "config")?;
+        field(plugin, "configuration").and_then(configuration)
+    };
+    ours.map(|(place, filter)| guard(place, given(filter))).collect()
 }
 
 fn is_ours(filter: &Filter<'_>) -> bool {
@@ -133,6 +134,12 @@ impl Guard {
             || route.clusters().iter().any(|cluster| self.clusters.iter().any(|own| own == cluster))
             || route.destination.unnamed.is_some()
             || self.authorities.iter().any(|host| route.serves(host))
+    }
+
+    /// Whether two filters of a chain judge requests for clusters of their own.
+    pub fn is_apart_from(&self, other: &Self) -> bool {
+        let scoped = |guard: &Self| !guard.clusters.is_empty() && guard.authorities.is_empty();
+        scoped(self) && scoped(other) && !self.clusters.iter().any(|cluster| other.clusters.contains(cluster))
     }
 
     /// Whether its configuration says nothing, since it cannot be read.

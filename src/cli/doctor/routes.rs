@@ -25,13 +25,14 @@ const TELLING: [&str; 9] = [
 /// What is wrong with the routes of a chain that has our filter; `nowhere`: no route of any chain is judged.
 pub fn examine(
     manager: &Manager<'_>,
-    guard: &Guard,
+    guards: &[Guard],
     guarded: &BTreeSet<&str>,
     belts: &AtClusters<'_>,
     nowhere: bool,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(filter) = manager.filters.get(guard.place) else { return };
+    let Some(last) = guards.last() else { return };
+    let Some(filter) = manager.filters.get(last.place) else { return };
     let belt = belt_of(manager);
     examine_elsewhere(manager, findings);
     if manager.routes_elsewhere.is_some() {
@@ -46,6 +47,9 @@ pub fn examine(
         }
     }
     for route in &manager.routes {
+        let judging = guards.iter().rev().find(|guard| guard.covers(route) && is_on(manager, guard, route));
+        let guard = judging.unwrap_or(last);
+        let Some(filter) = manager.filters.get(guard.place) else { continue };
         if !guard.covers(route) && !is_off(filter, route) {
             examine_out_of_scope(belt, route, guarded, belts, findings);
             continue;
@@ -84,6 +88,11 @@ pub fn examine(
 /// The belt of a chain.
 fn belt_of<'a>(manager: &'a Manager<'_>) -> Option<&'a Filter<'a>> {
     belt::place(manager).and_then(|place| manager.filters.get(place))
+}
+
+/// Whether one of our filters is on on a route.
+fn is_on(manager: &Manager<'_>, guard: &Guard, route: &Route<'_>) -> bool {
+    manager.filters.get(guard.place).is_some_and(|filter| !is_off(filter, route))
 }
 
 /// Whether a filter is switched off on a route.
