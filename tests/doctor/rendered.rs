@@ -307,3 +307,16 @@ fn routes_of_envoy_gateway_that_change_requests_are_found() {
         assert_eq!(found(&format!("changing-{number}"), &objects), codes(expected), "{filter}");
     }
 }
+
+#[test]
+fn plugins_of_others_are_left_alone() {
+    let mut objects = render("foreign", &["istio"]);
+    objects.push(json!({"kind": "WasmPlugin", "metadata": {"name": "coraza"}, "spec": {
+        "url": "oci://x.example/coraza:1", "pluginConfig": {"directives_map": {}}}}));
+    assert_eq!(found("foreign", &objects), codes(&[]));
+    let mut objects = render("foreign-gateway", &GATEWAY);
+    let other =
+        json!({"name": "noop", "rootID": "noop", "code": {"type": "HTTP", "http": {"url": "https://x.example/n"}}});
+    objects[0]["spec"]["wasm"].as_array_mut().unwrap().push(other);
+    assert_eq!(found("foreign-gateway", &objects), codes(&[]));
+}

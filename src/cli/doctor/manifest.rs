@@ -86,7 +86,23 @@ pub fn among<'a>(documents: &[&'a Value]) -> Manifests<'a> {
             _ => {}
         }
     }
+    // Plugins of others beside ours are none of our business; where none is known for ours, any may be.
+    if ours.iter().any(is_ours) {
+        ours.retain(is_ours);
+    }
     Manifests { ours, all: documents.to_vec() }
+}
+
+/// Whether a manifest brings our filter: a configuration of our shape, or our name.
+fn is_ours(manifest: &Manifest<'_>) -> bool {
+    let (object, wasm, given) = match manifest {
+        Manifest::Istio { object, wasm, .. } => (object, wasm, wasm.get("pluginConfig")),
+        Manifest::Gateway { object, wasm, .. } => (object, wasm, wasm.get("config")),
+    };
+    // A policy of Envoy Gateway can bring several plugins.
+    let own = if is_gateway(manifest) { "" } else { gateway::name(object) };
+    let names = [own, text(wasm, "pluginName"), text(wasm, "name"), text(wasm, "rootID"), text(wasm, "url")];
+    given.is_some_and(plugin::is_shaped) || names.iter().any(|name| name.contains("portcullis"))
 }
 
 /// What is wrong with the manifests.

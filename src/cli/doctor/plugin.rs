@@ -64,15 +64,18 @@ pub fn find(manager: &Manager<'_>) -> Vec<Guard> {
     ours.map(|(place, filter)| guard(place, given(filter))).collect()
 }
 
+/// Whether a configuration has the shape of ours.
+pub fn is_shaped(given: &Value) -> bool {
+    given.get("issuers").is_some() && (given.get("policy").is_some() || given.get("table").is_some())
+}
+
 fn is_ours(filter: &Filter<'_>) -> bool {
     if !filter.kind.ends_with(WASM) {
         return false;
     }
     let Some(plugin) = field(filter.config, "config") else { return false };
-    let shaped = field(plugin, "configuration").and_then(configuration).is_some_and(|given| {
-        serde_json::from_str::<Value>(&given)
-            .is_ok_and(|v| v.get("issuers").is_some() && (v.get("policy").is_some() || v.get("table").is_some()))
-    });
+    let given = field(plugin, "configuration").and_then(configuration);
+    let shaped = given.is_some_and(|given| serde_json::from_str::<Value>(&given).is_ok_and(|v| is_shaped(&v)));
     let code = field(plugin, "vm_config").and_then(|vm| field(vm, "code"));
     let file = code.and_then(|c| field(c, "local")).map(|l| text(l, "filename")).unwrap_or_default();
     // Envoy Gateway names the filters of all plugins of a policy after that policy.
