@@ -319,4 +319,9 @@ fn plugins_of_others_are_left_alone() {
         json!({"name": "noop", "rootID": "noop", "code": {"type": "HTTP", "http": {"url": "https://x.example/n"}}});
     objects[0]["spec"]["wasm"].as_array_mut().unwrap().push(other);
     assert_eq!(found("foreign-gateway", &objects), codes(&[]));
+    let mut older = objects[0].clone();
+    older["metadata"]["name"] = json!("older");
+    older["spec"]["wasm"].as_array_mut().unwrap().remove(0);
+    objects.push(older);
+    assert_eq!(found("conflict-gateway", &objects), codes(&["warning policy_conflict"]));
 }

@@ -163,3 +163,22 @@ pub fn examine_routes(policy: &Value, documents: &[&Value], findings: &mut Vec<F
         }
     }
 }
+
+/// Other policies of its kind on what a policy is attached to: of two only the older holds.
+pub fn examine_conflicts(policy: &Value, documents: &[&Value], findings: &mut Vec<Finding>) {
+    let nothing = &Value::Null;
+    let same = |one: &Value, other: &Value| ["kind", "name"].iter().all(|m| text(one, m) == text(other, m));
+    for other in documents.iter().filter(|d| text(d, "kind") == text(policy, "kind") && **d != policy) {
+        let [own, theirs] = [policy, *other].map(|object| field(object, "spec").unwrap_or(nothing));
+        if same_namespace(namespace(policy), namespace(other))
+            && targets(own).any(|one| targets(theirs).any(|other| same(one, other)))
+        {
+            findings.push(Finding::warning(
+                "policy_conflict",
+                &format!("{} {}", text(other, "kind"), name(other)),
+                "it is attached to a route of the plugin's policy, and of two only one holds",
+                "Write both into one policy.",
+            ));
+        }
+    }
+}

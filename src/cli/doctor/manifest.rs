@@ -131,6 +131,7 @@ pub fn examine(manifests: &Manifests<'_>, policy: Option<&Value>, findings: &mut
         }
         if is_gateway(manifest) {
             gateway::examine_routes(object, &manifests.all, findings);
+            gateway::examine_conflicts(object, &manifests.all, findings);
         }
         if is_gateway(manifest) && security::examine(at, object, &guard, &manifests.all, findings) {
             continue;
