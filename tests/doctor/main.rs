@@ -1,7 +1,11 @@
 //! `portcullis doctor`: each thing that leaves an Envoy unguarded is found, and what is shipped is
 //! found to be fine.
 
+mod changes;
 mod manifests;
+mod rendered;
+mod shared;
+mod ways;
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -219,6 +223,28 @@ fn each_weakness_is_found() {
             }),
         ),
         ("critical fail_open", Box::new(|e| at(e, PLUGIN)["failure_policy"] = json!("FAIL_OPEN"))),
+        // Envoy also takes words for flags, and numbers for names.
+        ("critical fail_open", Box::new(|e| at(e, PLUGIN)["failure_policy"] = json!(3))),
+        ("critical fail_open", Box::new(|e| at(e, PLUGIN)["fail_open"] = json!("true"))),
+        ("critical belt_open", Box::new(|e| at(e, BELT)["rules"]["action"] = json!(1))),
+        ("critical route_without_belt", Box::new(|e| at(e, "/http_filters/1")["disabled"] = json!("true"))),
+        (
+            "critical route_unguarded",
+            Box::new(move |e| {
+                let mut off = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig"});
+                off["disabled"] = json!("true");
+                at(e, "/route_config/virtual_hosts/0")["typed_per_filter_config"] =
+                    json!({"portcullis": off, "portcullis-belt": off});
+            }),
+        ),
+        // A matcher beside rules is what holds.
+        (
+            "critical belt_not_enforced",
+            Box::new(|e| {
+                let action = json!({"@type": "type.googleapis.com/envoy.config.rbac.v3.Action", "name": "all"});
+                at(e, BELT)["matcher"] = json!({"on_no_match": {"action": {"name": "all", "typed_config": action}}});
+            }),
+        ),
         ("warning vm_id_fixed", Box::new(|e| download(e, "portcullis"))),
         ("warning vm_id_fixed", Box::new(|e| download(e, "/camunda/portcullis/wasm/0"))),
         ("warning no_reload", Box::new(|e| at(e, PLUGIN)["failure_policy"] = json!("FAIL_CLOSED"))),

@@ -52,7 +52,7 @@ fn manifests_that_vanish_silently_are_found_before() {
     let (_, codes) = doctor("istio-beltless", &istio(GOOD, "{}"), &[]);
     assert_eq!(codes, BTreeSet::from(["critical belt_missing".to_owned()]));
     let (_, codes) = doctor("istio-belt-name", &istio(GOOD, &envoy_filter(&["orders:allow"])), &[]);
-    assert_eq!(codes, BTreeSet::from(["critical belt_name".to_owned()]));
+    assert_eq!(codes, BTreeSet::from(["critical belt_without_pending".to_owned()]));
     let held = istio(GOOD, &belt).replace("gate: stream", "gate: hold");
     assert!(doctor("istio-hold", &held, &[]).1.contains("critical hold_unsupported"));
 }
@@ -214,4 +214,35 @@ fn what_becomes_of_a_security_policy_is_known() {
         found("sp-live-other", with(&serde_json::from_str(&foreign).unwrap(), "DENY")),
         codes(&["critical belt_missing"])
     );
+}
+
+/// A SecurityPolicy is a belt only for the whole of what it names, in its own namespace, where no other one is.
+#[test]
+fn a_security_policy_must_stand_where_the_plugin_does() {
+    let found = |name: &str, belt: &str| doctor(&format!("sp-{name}"), &by_security_policy(belt), &[]).1;
+    let codes = |code: &str| BTreeSet::from([code.to_owned()]);
+    let section = SECURITY_POLICY.replace("name: rest}", "name: rest, sectionName: one}");
+    assert_eq!(found("section", &section), codes("critical belt_missing"));
+    let elsewhere = SECURITY_POLICY.replace("{name: belt}", "{name: belt, namespace: other}");
+    let plugin = by_security_policy(&elsewhere).replace("{name: portcullis}", "{name: portcullis, namespace: camunda}");
+    assert_eq!(doctor("sp-namespace", &plugin, &[]).1, codes("critical belt_missing"));
+    let same = plugin.replace("namespace: other", "namespace: camunda");
+    assert_eq!(doctor("sp-same-namespace", &same, &[]).1, BTreeSet::new());
+    let second = |target: &str| {
+        format!(
+            "{SECURITY_POLICY}---\nkind: SecurityPolicy\nmetadata: {{name: cors}}\nspec: {{targetRefs: [{target}]}}\n"
+        )
+    };
+    assert_eq!(found("conflict", &second("{kind: HTTPRoute, name: rest}")), codes("warning policy_conflict"));
+    assert_eq!(found("beside", &second("{kind: HTTPRoute, name: shop}")), BTreeSet::new());
+    let routes = |other: &str| {
+        let route = |name: &str, service: &str| {
+            format!(
+                "---\nkind: HTTPRoute\nmetadata: {{name: {name}}}\nspec: {{rules: [{{backendRefs: [{{name: {service}, port: 1}}]}}]}}\n"
+            )
+        };
+        format!("{SECURITY_POLICY}{}{}", route("rest", "orchestration"), route("legacy", other))
+    };
+    assert_eq!(found("third", &routes("orchestration")), codes("warning route_beside"));
+    assert_eq!(found("fourth", &routes("shop")), BTreeSet::new());
 }

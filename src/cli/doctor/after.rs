@@ -1,7 +1,7 @@
 //! Filters after ours that could make another request of the one that was judged.
 
-use super::belt::is_rbac;
-use super::chain::{Filter, Manager, flag, list};
+use super::belt::{KEY, is_rbac};
+use super::chain::{Filter, Manager, Named, filter, flag, list};
 use super::finding::Finding;
 use super::plugin::{self, Guard};
 
@@ -25,6 +25,9 @@ const CHANGERS: [(&str, &str); 15] = [
     ("filters.http.credential_injector.", "it sets a credential that was not judged"),
 ];
 
+/// The filter that writes filter state.
+const SETTER: &str = "filters.http.set_filter_state.";
+
 /// Filters that leave a request as it is.
 const HARMLESS: [&str; 21] = [
     "filters.http.router.",
@@ -46,22 +49,18 @@ const HARMLESS: [&str; 21] = [
     "filters.http.alpn.",
     "filters.http.peer_metadata.",
     "filters.http.ip_tagging.",
-    "filters.http.set_filter_state.",
+    "filters.http.upstream_codec.",
     "stats.PluginConfig",
 ];
 
 /// What is wrong with the rest of a chain.
 pub fn examine(manager: &Manager<'_>, guard: &Guard, findings: &mut Vec<Finding>) {
     let at = &manager.at;
-    for filter in manager.filters.iter().skip(guard.place.saturating_add(1)) {
-        if let Some((code, what, advice)) = judge(filter) {
-            let name = filter.name;
-            let what = format!("filter `{name}` stands after Portcullis: {what}");
-            findings.push(if code == "filter_after_unknown" {
-                Finding::notice(code, at, what, advice)
-            } else {
-                Finding::warning(code, at, what, advice)
-            });
+    for other in manager.filters.iter().skip(guard.place.saturating_add(1)) {
+        stands_after(at, other, findings);
+        // What the router runs stands behind the chain.
+        for upstream in list(other.config, "upstream_http_filters") {
+            stands_after(at, &filter(upstream, &Named::default()), findings);
         }
     }
     let before: Vec<&str> = plugin::others(manager).collect();
@@ -79,6 +78,42 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, findings: &mut Vec<Finding>
             at,
             format!("requests to upgrade to `{upgrade}` go through filters of their own, past Portcullis"),
             "Take `filters` out of `upgrade_configs`, so that upgrades go through the chain.",
+        ));
+    }
+}
+
+/// What is wrong with one filter that a request passes after it was judged.
+fn stands_after(at: &str, filter: &Filter<'_>, findings: &mut Vec<Finding>) {
+    if let Some((code, what, advice)) = judge(filter) {
+        let name = filter.name;
+        let what = format!("filter `{name}` stands after Portcullis: {what}");
+        findings.push(if code == "filter_after_unknown" {
+            Finding::notice(code, at, what, advice)
+        } else {
+            Finding::warning(code, at, what, advice)
+        });
+    }
+}
+
+/// What is wrong with the filters of a cluster, which its belt is among.
+pub fn examine_cluster(name: &str, filters: &[Filter<'_>], findings: &mut Vec<Finding>) {
+    for filter in filters.iter().filter(|filter| !filter.config.to_string().contains(KEY)) {
+        stands_after(&format!("cluster {name}"), filter, findings);
+    }
+}
+
+/// Filters that write what the belt demands: with them anything passes it.
+pub fn examine_forged(manager: &Manager<'_>, findings: &mut Vec<Finding>) {
+    let writes = |filter: &&Filter<'_>| filter.kind.contains(SETTER) && filter.config.to_string().contains(KEY);
+    for filter in manager.filters.iter().filter(writes) {
+        findings.push(Finding::critical(
+            "belt_open",
+            &manager.at,
+            format!(
+                "filter `{}` writes the filter state that the belt demands, for requests that nobody has judged",
+                filter.name
+            ),
+            "Take it out: the filter alone writes it.",
         ));
     }
 }

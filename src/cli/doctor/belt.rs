@@ -1,14 +1,18 @@
 //! The belt: an RBAC filter after ours that lets only judged requests pass.
 
 use super::cel;
-use super::chain::{Filter, Manager, field, list, text, typed};
+use super::chain::{Filter, Manager, choice, field, list, text, typed};
+use super::cluster::Clusters;
 use super::finding::Finding;
 use super::plugin::Guard;
+use super::routes;
 use crate::config::Gate;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const RBAC: &str = "filters.http.rbac.v3.RBAC";
+/// What RBAC does with what matches, by its number.
+const ACTIONS: [&str; 3] = ["ALLOW", "DENY", "LOG"];
 /// A filter that can stop what RBAC at a cluster does not see.
 const LUA: &str = "filters.http.lua.v3.Lua";
 /// The filter state that the belt demands.
@@ -25,15 +29,16 @@ pub enum Rules {
     Open,
 }
 
-/// What the `rules`, or the `matcher`, of an RBAC filter demand.
+/// What the `matcher`, or the `rules`, of an RBAC filter demand. Envoy ignores the second beside the first.
 pub fn rules(rbac: &Value) -> Rules {
-    let Some(rules) = field(rbac, "rules") else {
-        return field(rbac, "matcher").map_or(Rules::NoBelt, matcher);
-    };
+    if let Some(tree) = field(rbac, "matcher") {
+        return matcher(tree);
+    }
+    let Some(rules) = field(rbac, "rules") else { return Rules::NoBelt };
     if !rules.to_string().contains(KEY) {
         return Rules::NoBelt;
     }
-    if !matches!(text(rules, "action"), "" | "ALLOW") {
+    if !matches!(choice(rules, "action", &ACTIONS), "" | "ALLOW") {
         return Rules::Open;
     }
     let mut values = BTreeSet::new();
@@ -84,7 +89,7 @@ fn matcher(matcher: &Value) -> Rules {
 /// Whether the action of a matcher refuses the request.
 fn denies(on_match: &Value) -> bool {
     let action = field(on_match, "action").and_then(|action| field(action, "typed_config"));
-    action.map(typed).is_some_and(|(_, action)| text(action, "action") == "DENY")
+    action.map(typed).is_some_and(|(_, action)| choice(action, "action", &ACTIONS) == "DENY")
 }
 
 /// Whether a predicate can only be fulfilled by a request that the filter has judged.
@@ -114,18 +119,18 @@ pub fn is_rbac(filter: &Filter<'_>) -> bool {
 
 /// What an RBAC filter demands on a route: the rules that the route brings, else its own.
 pub fn on_route(filter: &Filter<'_>, given: Option<&Value>) -> Rules {
-    match given {
-        Some(given) => {
-            let (kind, inner) = typed(given);
-            let inner = if kind.ends_with(".FilterConfig") {
-                field(inner, "config").map_or(inner, |c| typed(c).1)
-            } else {
-                inner
-            };
-            field(inner, "rbac").map_or(Rules::NoBelt, rules)
-        }
-        None => rules(filter.config),
-    }
+    given.and_then(brought).unwrap_or_else(|| rules(filter.config))
+}
+
+/// What a per-filter configuration demands in place of the filter's own; `None` where it only switches the filter on.
+pub fn brought(given: &Value) -> Option<Rules> {
+    let (kind, inner) = typed(given);
+    let inner = if kind.ends_with(".FilterConfig") {
+        typed(field(inner, "config").filter(|c| !text(c, "@type").is_empty())?).1
+    } else {
+        inner
+    };
+    Some(field(inner, "rbac").map_or(Rules::NoBelt, rules))
 }
 
 /// Where the belt stands in the chain: the first RBAC filter that has to do with us, on its own or
@@ -164,15 +169,24 @@ pub fn stopping_copies<'a>(clusters: &BTreeMap<&'a str, Vec<Filter<'a>>>) -> BTr
 }
 
 /// What is wrong with the belt of a chain.
-pub fn examine(manager: &Manager<'_>, guard: &Guard, clusters: &AtClusters<'_>, findings: &mut Vec<Finding>) {
+pub fn examine(
+    manager: &Manager<'_>,
+    guard: &Guard,
+    clusters: &Clusters<'_>,
+    belts: &AtClusters<'_>,
+    findings: &mut Vec<Finding>,
+) {
     let at = &manager.at;
     let Some(place) = place(manager) else {
-        if examine_clusters(manager, guard, clusters, findings) {
+        if examine_clusters(manager, guard, clusters, belts, findings) {
             return;
         }
         let shadow_only = manager.filters.iter().any(|f| is_rbac(f) && f.config.to_string().contains(KEY));
         let (code, what) = if shadow_only {
-            ("belt_not_enforced", "the belt stands in shadow rules or in a matcher, which stop nothing here")
+            (
+                "belt_not_enforced",
+                "the belt stands in shadow rules, in a matcher or beside one, and stops nothing there",
+            )
         } else {
             ("belt_missing", "there is no belt: where the filter is dropped or switched off, everything passes")
         };
@@ -206,27 +220,27 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, clusters: &AtClusters<'_>, 
 fn examine_clusters(
     manager: &Manager<'_>,
     guard: &Guard,
-    clusters: &AtClusters<'_>,
+    clusters: &Clusters<'_>,
+    belts: &AtClusters<'_>,
     findings: &mut Vec<Finding>,
 ) -> bool {
-    let judged: BTreeSet<&str> = if guard.clusters.is_empty() {
-        manager.routes.iter().flat_map(|r| r.clusters()).collect()
-    } else {
-        guard.clusters.iter().map(String::as_str).collect()
-    };
-    if !judged.iter().any(|name| clusters.contains_key(name)) {
-        return false;
+    let mut judged: BTreeSet<&str> = routes::guarded(manager, guard, false).collect();
+    let used = |aggregate: &&str| manager.routes.iter().any(|route| route.clusters().contains(aggregate));
+    judged.extend(clusters.aggregates_of(&judged).into_iter().filter(used));
+    // A configuration that is refused does not say for which it is.
+    if !judged.iter().any(|name| belts.contains_key(name)) || guard.is_unread() {
+        return guard.is_unread() && !belts.is_empty();
     }
     for name in judged {
         let at = format!("cluster {name}");
-        match clusters.get(name) {
+        match belts.get(name) {
             Some(Rules::Demands(values)) => examine_values(&at, guard, values, findings),
             Some(_) => findings.push(Finding::critical("belt_open", &at, "the cluster's belt has a way past", HOW)),
             None => findings.push(Finding::critical(
                 "belt_missing",
                 &at,
-                "other clusters behind this chain have a belt, this one has none",
-                "Give it the same `http_filters`, or lead no judged route to it.",
+                "other clusters behind this chain have a belt, this one has none; an aggregate needs its own",
+                "Give it the same `http_filters`, or lead no route to it.",
             )),
         }
     }

@@ -1,9 +1,11 @@
 //! The HTTP filter chains of a configuration, with the routes that lead on from them.
 
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use super::route::{Route, routes};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 const MANAGER: &str = "filters.network.http_connection_manager.v3.HttpConnectionManager";
+const TCP_PROXY: &str = "filters.network.tcp_proxy.v3.TcpProxy";
 pub const WASM: &str = "filters.http.wasm.v3.Wasm";
 /// How much of a body the listener holds over HTTP/1, and a stream over HTTP/2.
 const BUFFER: &str = "per_connection_buffer_limit_bytes";
@@ -35,8 +37,15 @@ pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     field(value, name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
+/// Envoy also takes the word in quotes.
 pub fn flag(value: &Value, name: &str) -> bool {
-    field(value, name).and_then(Value::as_bool).unwrap_or(false)
+    field(value, name).is_some_and(|found| found == true || found == "true")
+}
+
+/// A member of an enumeration, which Envoy also takes as its number.
+pub fn choice<'a>(value: &'a Value, name: &str, names: &[&'static str]) -> &'a str {
+    let numbered = |number: u64| names.get(usize::try_from(number).ok()?).copied();
+    field(value, name).and_then(number).map_or(text(value, name), |given| numbered(given).unwrap_or_default())
 }
 
 /// The type of an `Any`, and what is in it, also where a `TypedStruct` stands between.
@@ -59,44 +68,6 @@ pub struct Filter<'a> {
     pub disabled: bool,
 }
 
-/// One route, with what stands above it.
-#[derive(Debug)]
-pub struct Route<'a> {
-    /// Where it stands, for people.
-    pub at: String,
-    pub route: &'a Value,
-    /// Where copies of its requests go, by the clusters' names; `None` where a header names one.
-    pub mirrors: Vec<Option<&'a str>>,
-    /// Per-filter configurations from the most specific to the least.
-    overrides: Vec<&'a Map<String, Value>>,
-}
-
-impl<'a> Route<'a> {
-    /// The configuration that the route, or what stands above it, has for a filter.
-    pub fn override_of(&self, filter: &str) -> Option<&'a Value> {
-        self.overrides.iter().find_map(|all| all.get(filter))
-    }
-
-    /// The action, where it forwards to a cluster.
-    pub fn action(&self) -> Option<&'a Value> {
-        field(self.route, "route")
-    }
-
-    /// Whether a header of the request names the cluster.
-    pub fn by_header(&self) -> bool {
-        self.action().is_some_and(|action| !text(action, "cluster_header").is_empty())
-    }
-
-    /// The clusters it may forward to, by name; a header that names one counts as its name.
-    pub fn clusters(&self) -> Vec<&'a str> {
-        let Some(action) = self.action() else { return Vec::new() };
-        let single = [text(action, "cluster"), text(action, "cluster_header")];
-        let weighted = field(action, "weighted_clusters").map(|w| list(w, "clusters")).unwrap_or_default();
-        let weighted = weighted.iter().map(|w| text(w, "name"));
-        single.into_iter().chain(weighted).filter(|name| !name.is_empty()).collect()
-    }
-}
-
 /// An HTTP connection manager.
 #[derive(Debug)]
 pub struct Manager<'a> {
@@ -112,36 +83,45 @@ pub struct Manager<'a> {
     pub routes_elsewhere: Option<&'a str>,
 }
 
-/// The HTTP filters of the clusters that have some of their own, by the cluster's name: what passes
-/// there has passed every listener and route.
-pub fn clusters(document: &Value) -> BTreeMap<&str, Vec<Filter<'_>>> {
-    let mut all: Vec<&Value> = Vec::new();
-    for section in document.get("configs").and_then(Value::as_array).into_iter().flatten() {
-        for clusters in ["static_clusters", "dynamic_active_clusters"] {
-            all.extend(list(section, clusters).iter().filter_map(|c| field(c, "cluster")));
-        }
+impl<'a> Manager<'a> {
+    /// What patches make of one, whose routes and buffer are not known.
+    pub fn patched(at: String, filters: Vec<Filter<'a>>) -> Self {
+        let (routes, own_upgrades) = (Vec::new(), Vec::new());
+        Self { at, filters, routes, own_upgrades, buffer: (u64::MAX, BUFFER), routes_elsewhere: None }
     }
-    all.extend(field(document, "static_resources").map(|r| list(r, "clusters")).unwrap_or_default());
-    let filters = |cluster| {
-        let options = field(cluster, "typed_extension_protocol_options")?;
-        let http = options.get("envoy.extensions.upstreams.http.v3.HttpProtocolOptions")?;
-        Some(list(http, "http_filters").iter().map(|f| filter(f, &Named::default())).collect())
-    };
-    all.into_iter().filter_map(|cluster| Some((text(cluster, "name"), filters(cluster)?))).collect()
+}
+
+/// A proxy of plain connections: nothing that stands in chains of HTTP filters sees what goes through it.
+#[derive(Debug)]
+pub struct Tunnel<'a> {
+    /// Where it stands, for people.
+    pub at: String,
+    /// The clusters that it leads to.
+    pub clusters: Vec<&'a str>,
+    /// Only other listeners of the same Envoy lead to it.
+    pub internal: bool,
 }
 
 /// What the sections of a dump hold by name.
 #[derive(Default)]
-struct Named<'a> {
+pub struct Named<'a> {
     routes: BTreeMap<&'a str, &'a Value>,
-    filters: BTreeMap<&'a str, &'a Value>,
+    pub filters: BTreeMap<&'a str, &'a Value>,
+    scopes: BTreeMap<&'a str, &'a [Value]>,
 }
 
 /// All HTTP connection managers of a config dump, a bootstrap, or a listener.
 pub fn managers(document: &Value) -> Vec<Manager<'_>> {
-    if text(document, "kind") == "EnvoyFilter" {
-        return of_patches(document);
-    }
+    let (listeners, named) = listeners(document);
+    listeners.into_iter().flat_map(|listener| of_listener(listener, &named)).collect()
+}
+
+/// All proxies of plain connections of the same.
+pub fn tunnels(document: &Value) -> Vec<Tunnel<'_>> {
+    listeners(document).0.into_iter().flat_map(tunnels_of).collect()
+}
+
+fn listeners(document: &Value) -> (Vec<&Value>, Named<'_>) {
     let mut named = Named::default();
     let mut listeners = Vec::new();
     if let Some(sections) = document.get("configs").and_then(Value::as_array) {
@@ -158,7 +138,7 @@ pub fn managers(document: &Value) -> Vec<Manager<'_>> {
     } else {
         listeners.push(document);
     }
-    listeners.into_iter().flat_map(|listener| of_listener(listener, &named)).collect()
+    (listeners, named)
 }
 
 fn section_of<'a>(section: &'a Value, named: &mut Named<'a>, listeners: &mut Vec<&'a Value>) {
@@ -172,52 +152,37 @@ fn section_of<'a>(section: &'a Value, named: &mut Named<'a>, listeners: &mut Vec
         let configs = list(section, routes).iter().filter_map(|r| field(r, "route_config"));
         named.routes.extend(configs.map(|config| (text(config, "name"), config)));
     }
+    for scopes in ["inline_scoped_route_configs", "dynamic_scoped_route_configs"] {
+        let scopes = list(section, scopes).iter();
+        named.scopes.extend(scopes.map(|scope| (text(scope, "name"), list(scope, "scoped_route_configs"))));
+    }
     let filters = list(section, "ecds_filters").iter().filter_map(|f| field(f, "ecds_filter"));
     named.filters.extend(filters.map(|filter| (text(filter, "name"), filter)));
 }
 
-/// The filters that an EnvoyFilter of Istio puts into chains, one for each context that it names, where a wasm plugin is
-/// among them.
-fn of_patches(document: &Value) -> Vec<Manager<'_>> {
-    let patches = field(document, "spec").map(|spec| list(spec, "configPatches")).unwrap_or_default();
-    let context = |patch| field(patch, "match").map(|m| text(m, "context")).unwrap_or_default();
-    let of = |patch| Some(context(patch)).filter(|name| !matches!(*name, "" | "ANY"));
-    let named: BTreeSet<&str> = patches.iter().filter_map(of).collect();
-    // What names none stands in all.
-    let contexts = if named.is_empty() { BTreeSet::from([""]) } else { named };
-    let name = field(document, "metadata").map(|m| text(m, "name")).unwrap_or_default();
-    let chain = |context: &str| {
-        let patches = patches.iter().filter(|patch| of(patch).is_none_or(|named| named == context));
-        let values = patches.filter_map(|p| field(field(p, "patch")?, "value"));
-        let filters: Vec<Filter<'_>> = values.map(|value| filter(value, &Named::default())).collect();
-        filters.iter().any(|f| f.kind.ends_with(WASM)).then(|| Manager {
-            at: format!("EnvoyFilter {name} {context}").trim_end().to_owned(),
-            filters,
-            routes: Vec::new(),
-            own_upgrades: Vec::new(),
-            // The listener's, which is not in the manifest.
-            buffer: (u64::MAX, BUFFER),
-            routes_elsewhere: None,
-        })
-    };
-    contexts.into_iter().filter_map(chain).collect()
+/// The network filters of a listener of one type, each with the place of its chain.
+fn network_filters<'a>(listener: &'a Value, wanted: &'static str) -> impl Iterator<Item = (String, &'a Value)> {
+    let name = text(listener, "name");
+    let chains = list(listener, "filter_chains").iter().chain(field(listener, "default_filter_chain"));
+    chains.enumerate().flat_map(move |(number, chain)| {
+        let typed = list(chain, "filters").iter().filter_map(|filter| field(filter, "typed_config")).map(typed);
+        let of_type = typed.filter(move |(kind, _)| kind.ends_with(wanted));
+        of_type.map(move |(_, config)| (format!("listener {name}, filter chain {number}"), config))
+    })
 }
 
 fn of_listener<'a>(listener: &'a Value, named: &Named<'a>) -> Vec<Manager<'a>> {
-    let name = text(listener, "name");
     let buffer = field(listener, BUFFER).and_then(number).unwrap_or(DEFAULT_BUFFER);
-    let chains = list(listener, "filter_chains").iter().chain(field(listener, "default_filter_chain"));
-    let mut managers = Vec::new();
-    for (number, chain) in chains.enumerate() {
-        for filter in list(chain, "filters") {
-            let Some(config) = field(filter, "typed_config") else { continue };
-            let (kind, config) = typed(config);
-            if kind.ends_with(MANAGER) {
-                managers.push(manager(format!("listener {name}, filter chain {number}"), config, buffer, named));
-            }
-        }
-    }
-    managers
+    network_filters(listener, MANAGER).map(|(at, config)| manager(at, config, buffer, named)).collect()
+}
+
+fn tunnels_of(listener: &Value) -> impl Iterator<Item = Tunnel<'_>> {
+    let internal = field(listener, "internal_listener").is_some();
+    network_filters(listener, TCP_PROXY).map(move |(at, config)| {
+        let weighted = field(config, "weighted_clusters").map(|w| list(w, "clusters")).unwrap_or_default();
+        let names = [text(config, "cluster")].into_iter().chain(weighted.iter().map(|w| text(w, "name")));
+        Tunnel { at, clusters: names.filter(|name| !name.is_empty()).collect(), internal }
+    })
 }
 
 /// A number, also where JSON of protobuf writes it as text.
@@ -228,57 +193,59 @@ fn number(value: &Value) -> Option<u64> {
 fn manager<'a>(at: String, config: &'a Value, buffer: u64, named: &Named<'a>) -> Manager<'a> {
     let filters = list(config, "http_filters").iter().map(|f| filter(f, named));
     let own = list(config, "upgrade_configs").iter().filter(|u| !list(u, "filters").is_empty());
-    let discovered = field(config, "rds").map(|rds| text(rds, "route_config_name"));
+    let (tables, routes_elsewhere) = tables(config, named);
     let window = field(config, "http2_protocol_options").and_then(|options| number(field(options, WINDOW)?));
-    let table = field(config, "route_config").or_else(|| named.routes.get(discovered?).copied());
     Manager {
         filters: filters.collect(),
-        routes: table.map(|table| routes(&at, table)).unwrap_or_default(),
+        routes: tables.into_iter().flat_map(|table| routes(&at, table)).collect(),
         own_upgrades: own.map(|u| text(u, "upgrade_type")).collect(),
         buffer: match window {
             Some(window) if window < buffer => (window, WINDOW),
             _ => (buffer, BUFFER),
         },
-        routes_elsewhere: if table.is_none() { discovered.or(Some("")) } else { None },
+        routes_elsewhere,
         at,
     }
 }
 
-fn filter<'a>(filter: &'a Value, named: &Named<'a>) -> Filter<'a> {
+/// The tables of routes that a manager goes by, and the name of what is not in the document.
+fn tables<'a>(config: &'a Value, named: &Named<'a>) -> (Vec<&'a Value>, Option<&'a str>) {
+    let mut found = Vec::new();
+    let mut elsewhere = None;
+    let mut take = |name: &'a str, table: Option<&'a Value>| match table {
+        // Virtual hosts can come one by one.
+        Some(table) => {
+            found.push(table);
+            elsewhere = elsewhere.or(field(table, "vhds").map(|_| name));
+        }
+        None => elsewhere = elsewhere.or(Some(name)),
+    };
+    let by_name = |name: &str| named.routes.get(name).copied();
+    if let Some(scoped) = field(config, "scoped_routes") {
+        let given = field(scoped, "scoped_route_configurations_list");
+        let given = given.map(|all| list(all, "scoped_route_configurations"));
+        let name = text(scoped, "name");
+        let scopes: Vec<&Value> = match given.or_else(|| named.scopes.get(name).copied()) {
+            Some(scopes) => scopes.iter().collect(),
+            None => return (found, Some(name)),
+        };
+        for scope in scopes {
+            let name = text(scope, "route_configuration_name");
+            take(name, field(scope, "route_configuration").or_else(|| by_name(name)));
+        }
+    } else if let Some(table) = field(config, "route_config") {
+        take(text(table, "name"), Some(table));
+    } else {
+        let name = field(config, "rds").map(|rds| text(rds, "route_config_name")).unwrap_or_default();
+        take(name, by_name(name));
+    }
+    (found, elsewhere)
+}
+
+pub fn filter<'a>(filter: &'a Value, named: &Named<'a>) -> Filter<'a> {
     let name = text(filter, "name");
     let any = field(filter, "typed_config")
         .or_else(|| named.filters.get(name).and_then(|found| field(found, "typed_config")));
     let (kind, inner) = any.map_or(("", &Value::Null), typed);
     Filter { name, kind, config: inner, disabled: flag(filter, "disabled") }
-}
-
-fn routes<'a>(at: &str, table: &'a Value) -> Vec<Route<'a>> {
-    let per_filter = |value: &'a Value| field(value, "typed_per_filter_config").and_then(Value::as_object);
-    let mut routes = Vec::new();
-    for host in list(table, "virtual_hosts") {
-        for (number, route) in list(host, "routes").iter().enumerate() {
-            let name = match text(route, "name") {
-                "" => number.to_string(),
-                name => name.to_owned(),
-            };
-            let at = format!("{at}, virtual host {}, route {name}", text(host, "name"));
-            let overrides: Vec<_> = [route, host, table].into_iter().filter_map(per_filter).collect();
-            let action = field(route, "route");
-            let weighted = action.and_then(|a| field(a, "weighted_clusters")).map(|w| list(w, "clusters"));
-            for part in weighted.unwrap_or_default().iter().filter_map(per_filter) {
-                let overrides = [vec![part], overrides.clone()].concat();
-                routes.push(Route { at: format!("{at}, weighted cluster"), route, mirrors: Vec::new(), overrides });
-            }
-            let mirrors = mirrors([action, Some(host), Some(table)].into_iter().flatten());
-            routes.push(Route { at, route, mirrors, overrides });
-        }
-    }
-    routes
-}
-
-/// The mirrors that hold: those of the first, from the most specific on, that has any.
-fn mirrors<'a>(mut places: impl Iterator<Item = &'a Value>) -> Vec<Option<&'a str>> {
-    let found = places.find_map(|place| Some(list(place, "request_mirror_policies")).filter(|all| !all.is_empty()));
-    let cluster = |policy| Some(text(policy, "cluster")).filter(|name| !name.is_empty());
-    found.unwrap_or_default().iter().map(cluster).collect()
 }

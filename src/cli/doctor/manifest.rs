@@ -2,11 +2,12 @@
 //! replace a plugin silently in more ways than Envoy alone does; what can be seen in the manifest is
 //! found here.
 
-use super::belt::{self, KEY};
-use super::cel;
-use super::chain::{field, flag, list, text};
+use super::carrier;
+use super::chain::{field, list, text};
 use super::finding::Finding;
-use super::plugin::{self, Guard};
+use super::gateway;
+use super::plugin;
+use super::security;
 use crate::config::Gate;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -33,11 +34,6 @@ const KNOWN: [&str; 18] = [
     "lua",
 ];
 
-/// Members of an EnvoyExtensionPolicy's `spec`, and of an entry of its `wasm`.
-const KNOWN_TO_GATEWAY: [&str; 8] =
-    ["targetRef", "targetRefs", "targetSelectors", "mergeType", "wasm", "extProc", "lua", "dynamicModule"];
-const KNOWN_OF_WASM: [&str; 6] = ["name", "rootID", "code", "config", "failOpen", "env"];
-
 /// Manifests of our filter, and all that stand beside them.
 pub struct Manifests<'a> {
     ours: Vec<Manifest<'a>>,
@@ -63,9 +59,9 @@ const fn is_gateway(manifest: &Manifest<'_>) -> bool {
 
 enum Manifest<'a> {
     /// A WasmPlugin or TrafficExtension: where it stands, its `spec`, and the part on the module.
-    Istio { at: String, spec: &'a Value, wasm: &'a Value },
+    Istio { at: String, object: &'a Value, spec: &'a Value, wasm: &'a Value },
     /// An EnvoyExtensionPolicy and one entry of its `wasm`.
-    Gateway { at: String, spec: &'a Value, wasm: &'a Value },
+    Gateway { at: String, object: &'a Value, spec: &'a Value, wasm: &'a Value },
 }
 
 /// Finds the manifests among documents.
@@ -76,29 +72,45 @@ pub fn among<'a>(documents: &[&'a Value]) -> Manifests<'a> {
         let name = document.get("metadata").map(|m| text(m, "name")).unwrap_or_default();
         let at = format!("{kind} {name}");
         match kind {
-            "WasmPlugin" => ours.push(Manifest::Istio { at, spec, wasm: spec }),
+            "WasmPlugin" => ours.push(Manifest::Istio { at, object: document, spec, wasm: spec }),
             "TrafficExtension" => {
                 if let Some(wasm) = spec.get("wasm") {
-                    ours.push(Manifest::Istio { at, spec, wasm });
+                    ours.push(Manifest::Istio { at, object: document, spec, wasm });
                 }
             }
             "EnvoyExtensionPolicy" => {
                 for (number, wasm) in list(spec, "wasm").iter().enumerate() {
-                    ours.push(Manifest::Gateway { at: format!("{at}, wasm {number}"), spec, wasm });
+                    ours.push(Manifest::Gateway { at: format!("{at}, wasm {number}"), object: document, spec, wasm });
                 }
             }
             _ => {}
         }
     }
+    // Plugins of others beside ours are none of our business; where none is known for ours, any may be.
+    if ours.iter().any(is_ours) {
+        ours.retain(is_ours);
+    }
     Manifests { ours, all: documents.to_vec() }
+}
+
+/// Whether a manifest brings our filter: a configuration of our shape, or our name.
+fn is_ours(manifest: &Manifest<'_>) -> bool {
+    let (object, wasm, given) = match manifest {
+        Manifest::Istio { object, wasm, .. } => (object, wasm, wasm.get("pluginConfig")),
+        Manifest::Gateway { object, wasm, .. } => (object, wasm, wasm.get("config")),
+    };
+    // A policy of Envoy Gateway can bring several plugins.
+    let own = if is_gateway(manifest) { "" } else { gateway::name(object) };
+    let names = [own, text(wasm, "pluginName"), text(wasm, "name"), text(wasm, "rootID"), text(wasm, "url")];
+    given.is_some_and(plugin::is_shaped) || names.iter().any(|name| name.contains("portcullis"))
 }
 
 /// What is wrong with the manifests.
 pub fn examine(manifests: &Manifests<'_>, policy: Option<&Value>, findings: &mut Vec<Finding>) {
     for manifest in &manifests.ours {
-        let (at, given) = match manifest {
-            Manifest::Istio { at, wasm, .. } => (at, wasm.get("pluginConfig")),
-            Manifest::Gateway { at, wasm, .. } => (at, wasm.get("config")),
+        let (at, object, given) = match manifest {
+            Manifest::Istio { at, object, wasm, .. } => (at, object, wasm.get("pluginConfig")),
+            Manifest::Gateway { at, object, wasm, .. } => (at, object, wasm.get("config")),
         };
         let guard = plugin::guard(0, given.map(Value::to_string));
         plugin::examine_configuration(at, &guard, policy, findings);
@@ -114,15 +126,17 @@ pub fn examine(manifests: &Manifests<'_>, policy: Option<&Value>, findings: &mut
             ));
         }
         match manifest {
-            Manifest::Istio { at, spec, wasm } => istio(at, spec, wasm, findings),
-            Manifest::Gateway { at, spec, wasm } => gateway(at, spec, wasm, findings),
+            Manifest::Istio { at, spec, wasm, .. } => istio(at, spec, wasm, findings),
+            Manifest::Gateway { at, spec, wasm, .. } => gateway::examine(at, spec, wasm, findings),
         }
-        if let Manifest::Gateway { spec, .. } = manifest
-            && by_security_policies(at, spec, &guard, &manifests.all, findings)
-        {
+        if is_gateway(manifest) {
+            gateway::examine_routes(object, &manifests.all, findings);
+            gateway::examine_conflicts(object, &manifests.all, findings);
+        }
+        if is_gateway(manifest) && security::examine(at, object, &guard, &manifests.all, findings) {
             continue;
         }
-        belt(at, &guard, &manifests.all, findings);
+        carrier::examine(at, object, &guard, &manifests.all, findings);
     }
 }
 
@@ -201,11 +215,19 @@ fn istio(at: &str, spec: &Value, wasm: &Value, findings: &mut Vec<Finding>) {
             "Use `targetRefs` for waypoints and Gateway API, `selector` otherwise.",
         ));
     }
+    if !matches!(text(wasm, "type"), "" | "HTTP" | "UNSPECIFIED_PLUGIN_TYPE") {
+        findings.push(Finding::critical(
+            "plugin_type",
+            at,
+            format!("with `type: {}` the plugin sees connections, and no request", text(wasm, "type")),
+            "Leave `type` out.",
+        ));
+    }
     unknown(at, &[spec, wasm], &KNOWN, "Istio", findings);
 }
 
 /// Members that are none of these.
-fn unknown(at: &str, owners: &[&Value], known: &[&str], whose: &str, findings: &mut Vec<Finding>) {
+pub fn unknown(at: &str, owners: &[&Value], known: &[&str], whose: &str, findings: &mut Vec<Finding>) {
     let members = owners.iter().filter_map(|owner| owner.as_object()).flat_map(Map::keys);
     let unknown: BTreeSet<&String> = members.filter(|name| !known.contains(&name.as_str())).collect();
     for name in unknown {
@@ -242,7 +264,7 @@ fn url(at: &str, url: &str, findings: &mut Vec<Finding>) {
     }
 }
 
-fn digest(at: &str, digest: Option<&Value>, findings: &mut Vec<Finding>) {
+pub fn digest(at: &str, digest: Option<&Value>, findings: &mut Vec<Finding>) {
     let wrong = match digest {
         None | Some(Value::Null) => return,
         Some(Value::String(text)) => {
@@ -258,163 +280,5 @@ fn digest(at: &str, digest: Option<&Value>, findings: &mut Vec<Finding>) {
             "`sha256` is not text of 64 hexadecimal digits",
             "Quote it. For an image it is the manifest's digest, for http the module's.",
         ));
-    }
-}
-
-fn gateway(at: &str, spec: &Value, wasm: &Value, findings: &mut Vec<Finding>) {
-    if flag(wasm, "failOpen") {
-        findings.push(Finding::critical(
-            "fail_open",
-            at,
-            "when the module cannot be fetched or refuses its configuration, requests pass unjudged",
-            "Take `failOpen` out.",
-        ));
-    }
-    let code = wasm.get("code").unwrap_or(&Value::Null);
-    let source = match text(code, "type") {
-        "HTTP" => code.get("http"),
-        "Image" => code.get("image"),
-        other => {
-            findings.push(Finding::critical(
-                "code_type",
-                at,
-                format!("`code.type: {other}` is none of HTTP and Image"),
-                "Name the module's source.",
-            ));
-            None
-        }
-    };
-    let source = source.unwrap_or(&Value::Null);
-    let url = text(source, "url");
-    let is_http = url.starts_with("https://") || url.starts_with("http://");
-    if (text(code, "type") == "HTTP") != is_http || url.contains("oci://") {
-        findings.push(Finding::critical(
-            "url_scheme",
-            at,
-            format!("Envoy Gateway cannot load the module from `{url}`"),
-            "Write https:// or http:// where `code.type` is HTTP, and no scheme where it is Image.",
-        ));
-    }
-    digest(at, source.get("sha256"), findings);
-    if source.get("sha256").is_none() {
-        findings.push(Finding::warning(
-            "sha256_missing",
-            at,
-            "whatever the module's address serves is run",
-            "Pin it by `sha256`.",
-        ));
-    }
-    unknown(at, &[spec], &KNOWN_TO_GATEWAY, "Envoy Gateway", findings);
-    unknown(at, &[wasm], &KNOWN_OF_WASM, "Envoy Gateway", findings);
-    if targets(spec).filter(|t| text(t, "kind") == "Gateway").count() > 0 {
-        findings.push(Finding::warning(
-            "gateway_level",
-            at,
-            "a policy on the Gateway is overridden, without a word, by any other policy on one of its routes",
-            "Attach it to each route, or demand the belt on the Gateway.",
-        ));
-    }
-}
-
-/// Examines the belt where SecurityPolicies of Envoy Gateway are it; `false` where none of them is, or
-/// where a patch is it, too, which stands on all routes.
-fn by_security_policies(at: &str, spec: &Value, guard: &Guard, all: &[&Value], findings: &mut Vec<Finding>) -> bool {
-    let with_belt = |kind: &str| -> Vec<&Value> {
-        let of_kind = all.iter().filter(|d| text(d, "kind") == kind && d.to_string().contains(KEY));
-        of_kind.copied().collect()
-    };
-    let policies = with_belt("SecurityPolicy");
-    if policies.is_empty() || !with_belt("EnvoyPatchPolicy").is_empty() {
-        return false;
-    }
-    for policy in &policies {
-        let name = policy.get("metadata").map(|m| text(m, "name")).unwrap_or_default();
-        let place = format!("SecurityPolicy {name}");
-        match demanded(policy) {
-            Some(values) => belt::examine_values(&place, guard, &values, findings),
-            None => findings.push(Finding::critical(
-                "belt_open",
-                &place,
-                "the belt has a way past: a rule that allows without our filter state, or `defaultAction: Allow`",
-                "Have one rule, whose `cel` is `filter_state['wasm.portcullis_belt'] in [b'<name>:allow', \
-                 b'<name>:pending']`, and `defaultAction: Deny`.",
-            )),
-        }
-    }
-    let held: Vec<&Value> = policies.iter().filter_map(|p| p.get("spec")).flat_map(targets).collect();
-    let same = |one: &Value, other: &Value| ["kind", "name"].iter().all(|m| text(one, m) == text(other, m));
-    let is_gateway = |target: &Value| text(target, "kind") == "Gateway";
-    let selected = policies.iter().any(|p| p.get("spec").is_some_and(|spec| !list(spec, "targetSelectors").is_empty()));
-    if held.iter().any(|target| is_gateway(target)) {
-        findings.push(Finding::warning(
-            "gateway_level",
-            at,
-            "a SecurityPolicy on the Gateway is overridden, without a word, by any other one on a route",
-            "Name the routes in it, or make the belt an EnvoyPatchPolicy.",
-        ));
-    } else if !selected {
-        for target in targets(spec).filter(|target| !held.iter().any(|h| same(h, target))) {
-            findings.push(Finding::critical(
-                "belt_missing",
-                at,
-                format!("no SecurityPolicy with the belt names {} {}", text(target, "kind"), text(target, "name")),
-                "Name each route of the plugin in the belt's `targetRefs`.",
-            ));
-        }
-    }
-    true
-}
-
-/// The values that a SecurityPolicy demands; `None` where there is a way past it.
-fn demanded(policy: &Value) -> Option<BTreeSet<String>> {
-    let authorization = policy.get("spec")?.get("authorization")?;
-    let mut values = BTreeSet::new();
-    let tight = matches!(text(authorization, "defaultAction"), "" | "Deny")
-        && list(authorization, "rules")
-            .iter()
-            .all(|rule| text(rule, "action") == "Deny" || cel::written(text(rule, "cel"), &mut values));
-    tight.then_some(values)
-}
-
-/// What a policy of Envoy Gateway is attached to.
-fn targets(spec: &Value) -> impl Iterator<Item = &Value> {
-    list(spec, "targetRefs").iter().chain(spec.get("targetRef"))
-}
-
-/// The belt stands in another object: an EnvoyFilter, or an EnvoyPatchPolicy.
-fn belt(at: &str, guard: &Guard, all: &[&Value], findings: &mut Vec<Finding>) {
-    let carriers: Vec<String> = all
-        .iter()
-        .filter(|d| matches!(text(d, "kind"), "EnvoyFilter" | "EnvoyPatchPolicy"))
-        .map(|d| d.to_string())
-        .filter(|text| text.contains(KEY))
-        .collect();
-    if carriers.is_empty() {
-        findings.push(Finding::critical(
-            "belt_missing",
-            at,
-            "no belt stands beside it: where the plugin is dropped, everything passes",
-            "Give the belt's manifest (an EnvoyFilter, EnvoyPatchPolicy or SecurityPolicy) in the same call, or write one.",
-        ));
-        return;
-    }
-    if guard.name.is_empty() {
-        return;
-    }
-    let mut needed = vec!["allow"];
-    needed.extend((guard.gate == Some(Gate::Stream)).then_some("pending"));
-    for verdict in needed {
-        let value = format!("{}:{verdict}", guard.name);
-        if !carriers
-            .iter()
-            .any(|text| text.contains(&format!("\"{value}\"")) || text.contains(&format!("\\\"{value}\\\"")))
-        {
-            findings.push(Finding::critical(
-                "belt_name",
-                at,
-                format!("the belt does not pass `{value}`: requests are refused"),
-                format!("Add a principal with `{value}`."),
-            ));
-        }
     }
 }

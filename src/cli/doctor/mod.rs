@@ -1,24 +1,32 @@
 //! `portcullis doctor`: whether an Envoy, or what is about to be given to one, is really guarded.
 //!
 //! - `document`: reads a live `/config_dump`, a file of it, a bootstrap, or manifests.
-//! - `chain`: the filter chains that stand in it, with their routes.
+//! - `chain`: the filter chains that stand in it; `route`: their routes; `cluster`: where those lead.
 //! - `plugin`, `belt`, `after`, `routes`: what can be wrong with each.
 //! - `cel`: what the belt of a SecurityPolicy demands.
-//! - `manifest`: what can be wrong with manifests of Istio and Envoy Gateway.
+//! - `manifest`, `gateway`: what can be wrong with manifests of Istio and Envoy Gateway; `carrier`, `security`: with the
+//!   belt beside them;
+//!   `patch`: what EnvoyFilters and EnvoyPatchPolicies bring.
 
 mod after;
 mod belt;
+mod carrier;
 mod cel;
 mod chain;
+mod cluster;
 mod document;
 mod finding;
+mod gateway;
 mod manifest;
+mod patch;
 mod plugin;
+mod route;
 mod routes;
+mod security;
 
 use super::args::DoctorArguments;
 use super::{End, Failure};
-use chain::Manager;
+use chain::{Manager, Tunnel};
 use document::Document;
 use finding::{Finding, Severity};
 use plugin::Guard;
@@ -63,35 +71,44 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     let values: Vec<&Value> = documents.iter().map(|d| &d.value).collect();
     let manifests = manifest::among(&values);
     manifest::examine(&manifests, policy, &mut findings);
-    let managers: Vec<Manager> = values.iter().flat_map(|value| chain::managers(value)).collect();
-    let judged: Vec<(&Manager, Option<Guard>)> =
-        managers.iter().map(|manager| (manager, plugin::find(manager))).collect();
-    let mut guarded: BTreeSet<&str> = BTreeSet::new();
-    for (manager, guard) in &judged {
-        let Some(guard) = guard else { continue };
-        guarded.extend(guard.clusters.iter().map(String::as_str));
-        guarded.extend(manager.routes.iter().flat_map(|r| r.clusters()).filter(|cluster| guard.covers(cluster)));
-    }
-    let clusters = values.iter().flat_map(|value| chain::clusters(value)).collect();
-    let belts = belt::at_clusters(&clusters);
-    let stopping = belt::stopping_copies(&clusters);
-    let with_filter = || judged.iter().filter_map(|(manager, guard)| Some((manager, guard.as_ref()?)));
+    carrier::examine_patched(&values, &mut findings);
+    let managers = values.iter().flat_map(|value| chain::managers(value));
+    let managers: Vec<Manager> = managers.chain(patch::managers(&values)).collect();
+    let judged: Vec<(&Manager, Vec<Guard>)> = managers.iter().map(|manager| (manager, plugin::find(manager))).collect();
+    let with_filter = || judged.iter().flat_map(|(manager, guards)| guards.iter().map(|guard| (*manager, guard)));
     let nowhere = !with_filter().any(|(manager, guard)| routes::judges(manager, guard));
-    for (manager, guard) in &judged {
-        match guard {
-            Some(guard) => {
-                plugin::examine(manager, guard, policy, &mut findings);
-                belt::examine(manager, guard, &belts, &mut findings);
-                after::examine(manager, guard, &mut findings);
-                routes::examine(manager, guard, &guarded, &belts, nowhere, &mut findings);
+    let guarded: BTreeSet<&str> =
+        with_filter().flat_map(|(manager, guard)| routes::guarded(manager, guard, nowhere)).collect();
+    let clusters = cluster::clusters(&values);
+    let named = with_filter().flat_map(|(manager, _)| &manager.routes).flat_map(|route| route.clusters());
+    let guarded = clusters.around(guarded, &named.copied().collect());
+    let filters = clusters.filters();
+    let belts = belt::at_clusters(&filters);
+    let stopping = belt::stopping_copies(&filters);
+    for (manager, guards) in &judged {
+        // Of several the last: the belt sees its verdict. One with a scope of its own has a belt of its own.
+        if let Some((guard, earlier)) = guards.split_last() {
+            plugin::examine(manager, guard, policy, &mut findings);
+            belt::examine(manager, guard, &clusters, &belts, &mut findings);
+            for other in earlier.iter().filter(|other| other.is_apart_from(guard)) {
+                belt::examine(manager, other, &clusters, &belts, &mut findings);
             }
-            None => routes::examine_unguarded(manager, &guarded, &belts, &mut findings),
+            after::examine(manager, guard, &mut findings);
+            routes::examine(manager, guards, &guarded, &belts, nowhere, &mut findings);
+        } else {
+            routes::examine_unguarded(manager, &guarded, &belts, &mut findings);
         }
         if !guarded.is_empty() {
+            after::examine_forged(manager, &mut findings);
             routes::examine_mirrors(manager, &guarded, &stopping, &mut findings);
         }
     }
-    if manifests.is_empty() && judged.iter().all(|(_, guard)| guard.is_none()) {
+    for (name, filters) in filters.iter().filter(|(name, _)| guarded.contains(*name)) {
+        after::examine_cluster(name, filters, &mut findings);
+    }
+    let tunnels: Vec<Tunnel> = values.iter().flat_map(|value| chain::tunnels(value)).collect();
+    routes::examine_tunnels(&tunnels, &guarded, &mut findings);
+    if manifests.is_empty() && judged.iter().all(|(_, guards)| guards.is_empty()) {
         findings.push(Finding {
             severity: Severity::Critical,
             code: "filter_missing",

@@ -1,7 +1,8 @@
 //! The filter itself: its configuration, its failure policy, what it is allowed to call.
 
-use super::chain::{Filter, Manager, WASM, field, flag, text, typed};
+use super::chain::{Filter, Manager, WASM, choice, field, flag, list, text, typed};
 use super::finding::Finding;
+use super::route::Route;
 use crate::config::{self, Gate, Plan, Scope};
 use serde_json::Value;
 
@@ -22,6 +23,9 @@ const NEEDED: [&str; 13] = [
     "proxy_send_local_response",
 ];
 
+/// What Envoy does when a module fails, by its number.
+const POLICIES: [&str; 4] = ["UNSPECIFIED", "FAIL_RELOAD", "FAIL_CLOSED", "FAIL_OPEN"];
+
 /// Our filter in a chain.
 #[derive(Debug)]
 pub struct Guard {
@@ -35,6 +39,8 @@ pub struct Guard {
     pub max_body: u64,
     /// The clusters whose requests are judged, where not all are.
     pub clusters: Vec<String>,
+    /// The hosts whose requests are judged, beside those clusters.
+    pub authorities: Vec<String>,
     /// Decisions are not enforced until some time.
     pub shadow: bool,
     /// What was found while its configuration was read.
@@ -48,13 +54,19 @@ enum Configuration {
     Missing,
 }
 
-/// Our filter in a chain, if it is there: a wasm plugin with a configuration of our shape, or with
-/// our name. Of several, the last: the belt sees its verdict.
-pub fn find(manager: &Manager<'_>) -> Option<Guard> {
-    let place = manager.filters.iter().rposition(is_ours)?;
-    let plugin = manager.filters.get(place).and_then(|f| field(f.config, "config"));
-    let given = plugin.and_then(|p| field(p, "configuration")).and_then(configuration);
-    Some(guard(place, given))
+/// Our filters in a chain, in their order: wasm plugins with a configuration of our shape, or with our name.
+pub fn find(manager: &Manager<'_>) -> Vec<Guard> {
+    let ours = manager.filters.iter().enumerate().filter(|(_, filter)| is_ours(filter));
+    let given = |filter: &Filter<'_>| {
+        let plugin = field(filter.config, "config")?;
+        field(plugin, "configuration").and_then(configuration)
+    };
+    ours.map(|(place, filter)| guard(place, given(filter))).collect()
+}
+
+/// Whether a configuration has the shape of ours.
+pub fn is_shaped(given: &Value) -> bool {
+    given.get("issuers").is_some() && (given.get("policy").is_some() || given.get("table").is_some())
 }
 
 fn is_ours(filter: &Filter<'_>) -> bool {
@@ -62,10 +74,8 @@ fn is_ours(filter: &Filter<'_>) -> bool {
         return false;
     }
     let Some(plugin) = field(filter.config, "config") else { return false };
-    let shaped = field(plugin, "configuration").and_then(configuration).is_some_and(|given| {
-        serde_json::from_str::<Value>(&given)
-            .is_ok_and(|v| v.get("issuers").is_some() && (v.get("policy").is_some() || v.get("table").is_some()))
-    });
+    let given = field(plugin, "configuration").and_then(configuration);
+    let shaped = given.is_some_and(|given| serde_json::from_str::<Value>(&given).is_ok_and(|v| is_shaped(&v)));
     let code = field(plugin, "vm_config").and_then(|vm| field(vm, "code"));
     let file = code.and_then(|c| field(c, "local")).map(|l| text(l, "filename")).unwrap_or_default();
     // Envoy Gateway names the filters of all plugins of a policy after that policy.
@@ -92,6 +102,7 @@ pub fn guard(place: usize, given: Option<String>) -> Guard {
         gate: None,
         max_body: 0,
         clusters: Vec::new(),
+        authorities: Vec::new(),
         shadow: false,
         configuration,
     };
@@ -101,22 +112,42 @@ pub fn guard(place: usize, given: Option<String>) -> Guard {
             "the configuration is a protobuf message, not text: give it as google.protobuf.StringValue".into(),
         )),
         Some((_, Err(error))) => unread(Configuration::Refused(error.to_string())),
-        Some((given, Ok((plan, _)))) => Guard {
-            place,
-            name: plan.name.clone(),
-            gate: Some(plan.gate),
-            max_body: plan.max_body,
-            clusters: plan.scope.iter().flat_map(Scope::clusters).map(Into::into).collect(),
-            shadow: plan.shadow_until.is_some(),
-            configuration: Configuration::Usable(Box::new(serde_json::from_str(given).unwrap_or_default())),
-        },
+        Some((given, Ok((plan, _)))) => usable(place, &plan, serde_json::from_str(given).unwrap_or_default()),
+    }
+}
+
+fn usable(place: usize, plan: &Plan, given: Value) -> Guard {
+    let hosts = field(&given, "scope").map(|scope| list(scope, "authorities")).unwrap_or_default();
+    Guard {
+        place,
+        name: plan.name.clone(),
+        gate: Some(plan.gate),
+        max_body: plan.max_body,
+        clusters: plan.scope.iter().flat_map(Scope::clusters).map(Into::into).collect(),
+        authorities: hosts.iter().filter_map(Value::as_str).map(Into::into).collect(),
+        shadow: plan.shadow_until.is_some(),
+        configuration: Configuration::Usable(Box::new(given)),
     }
 }
 
 impl Guard {
-    /// Whether requests for a cluster are judged, as far as clusters decide that.
-    pub fn covers(&self, cluster: &str) -> bool {
-        self.clusters.is_empty() || self.clusters.iter().any(|c| c == cluster)
+    /// Whether requests on a route are judged where the filter is on, as far as its scope decides that.
+    pub fn covers(&self, route: &Route<'_>) -> bool {
+        self.clusters.is_empty() && self.authorities.is_empty()
+            || route.clusters().iter().any(|cluster| self.clusters.iter().any(|own| own == cluster))
+            || route.destination.unnamed.is_some()
+            || self.authorities.iter().any(|host| route.serves(host))
+    }
+
+    /// Whether two filters of a chain judge requests for clusters of their own.
+    pub fn is_apart_from(&self, other: &Self) -> bool {
+        let scoped = |guard: &Self| !guard.clusters.is_empty() && guard.authorities.is_empty();
+        scoped(self) && scoped(other) && !self.clusters.iter().any(|cluster| other.clusters.contains(cluster))
+    }
+
+    /// Whether its configuration says nothing, since it cannot be read.
+    pub const fn is_unread(&self) -> bool {
+        !matches!(self.configuration, Configuration::Usable(_))
     }
 }
 
@@ -220,7 +251,7 @@ fn digests(given: &Value, policy: &Value) -> Option<(String, String)> {
 }
 
 fn examine_failure(at: &str, plugin: &Value, findings: &mut Vec<Finding>) {
-    let policy = text(plugin, "failure_policy");
+    let policy = choice(plugin, "failure_policy", &POLICIES);
     if policy == "FAIL_OPEN" || flag(plugin, "fail_open") {
         findings.push(Finding::critical(
             "fail_open",
