@@ -121,6 +121,7 @@ fn each_claim_is_held_to_its_rule() {
         ("nbf", json!(NOW + 60), Reason::NoPermissionRequired),
         ("nbf", json!("soon"), Reason::TokenMalformed),
         ("iat", json!("now"), Reason::TokenMalformed),
+        ("exp", json!(-1), Reason::TokenExpired),
         ("iat", json!(NOW + 299), Reason::NoPermissionRequired),
         ("iat", json!(NOW + 300), Reason::TokenMalformed),
         ("iat", json!(NOW + 9_999), Reason::TokenMalformed),

@@ -103,9 +103,7 @@ pub fn verify(
     entra_version(&claims, &issuer.issuer)?;
     let validity = validity(&claims, issuer)?;
     validity.check(now)?;
-    if claims.get("jti").is_some_and(|id| !id.is_string() && !id.is_null()) {
-        return Err(malformed("jti is not text").into());
-    }
+    issue(&claims)?;
 
     let (message, _) = text.rsplit_once('.').unwrap_or_default();
     let id = header.key_id.as_deref();
@@ -198,24 +196,36 @@ fn entra_version(claims: &Map<String, Value>, issuer: &str) -> Result<(), Refuse
     Ok(())
 }
 
-/// RFC 7519 sections 4.1.4 to 4.1.6. `exp` is required on purpose; `iat` may lie in the future, and not after `exp`, as in
-/// the cluster.
+/// RFC 7519 sections 4.1.4 and 4.1.5. `exp` is required on purpose.
 fn validity(claims: &Map<String, Value>, issuer: &Issuer) -> Result<Validity, Refused> {
-    let given = |name: &str| claims.get(name).filter(|value| !value.is_null());
-    let time = |name: &str, detail| given(name).map(|v| numeric_date(v).ok_or(malformed(detail))).transpose();
-    let issued = time("iat", "iat is not a number of seconds")?;
-    let not_before = time("nbf", "nbf is not a number of seconds")?;
-    let expires = time("exp", "exp is not a number of seconds")?.ok_or(malformed("exp is missing"))?;
+    let not_before = time(claims, "nbf", "nbf is not a number of seconds")?;
+    let expires = time(claims, "exp", "exp is not a number of seconds")?.ok_or(malformed("exp is missing"))?;
     if expires > LAST {
         return Err(malformed("exp is past all times that can be told"));
-    }
-    if issued.is_some_and(|issued| issued >= expires) {
-        return Err(malformed("exp is not after iat"));
     }
     Ok(Validity {
         not_before: not_before.map(|t| t.saturating_sub(issuer.clock_skew)),
         expires: expires.saturating_add(issuer.clock_skew),
     })
+}
+
+/// RFC 7519 sections 4.1.6 and 4.1.7, as far as the cluster looks at them: `iat` may lie in the future, and not at or after
+/// `exp`.
+fn issue(claims: &Map<String, Value>) -> Result<(), Refused> {
+    let issued = time(claims, "iat", "iat is not a number of seconds")?;
+    if issued.is_some_and(|issued| claims.get("exp").and_then(numeric_date).is_some_and(|expires| issued >= expires)) {
+        return Err(malformed("exp is not after iat"));
+    }
+    if claims.get("jti").is_some_and(|id| !id.is_string() && !id.is_null()) {
+        return Err(malformed("jti is not text"));
+    }
+    Ok(())
+}
+
+/// A claim that is a time; null is none.
+fn time(claims: &Map<String, Value>, name: &str, detail: &'static str) -> Result<Option<UnixSeconds>, Refused> {
+    let given = claims.get(name).filter(|value| !value.is_null());
+    given.map(|value| numeric_date(value).ok_or(malformed(detail))).transpose()
 }
 
 /// The last second that the cluster can tell, which counts in milliseconds.
