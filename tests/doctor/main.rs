@@ -2,6 +2,7 @@
 //! found to be fine.
 
 mod changes;
+mod files;
 mod manifests;
 mod rendered;
 mod shared;
@@ -27,15 +28,24 @@ fn shipped() -> Value {
 
 /// A shipped configuration with an issuer that can be used.
 fn usable(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy").join(name);
-    let mut envoy = portcullis::suite::document(&path).unwrap();
-    let given = envoy.pointer_mut(&format!("{MANAGER}{PLUGIN}/configuration/value")).unwrap();
+    let mut envoy = as_shipped(name);
+    make_usable(&mut envoy, &format!("{MANAGER}{PLUGIN}"));
+    envoy
+}
+
+/// A file of `envoy/`.
+fn as_shipped(name: &str) -> Value {
+    portcullis::suite::document(&Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy").join(name)).unwrap()
+}
+
+/// Gives the plugin that stands somewhere an issuer that can be used.
+fn make_usable(envoy: &mut Value, plugin: &str) {
+    let given = envoy.pointer_mut(&format!("{plugin}/configuration/value")).unwrap();
     let mut configuration: Value = serde_json::from_str(given.as_str().unwrap()).unwrap();
     configuration["issuers"][0]["issuer"] = json!("https://issuer.example");
     configuration["issuers"][0]["jwks"]["inline"]["keys"] =
         json!([serde_json::from_str::<Value>(portcullis::suite::PLACEHOLDER_JWK).unwrap()]);
     *given = configuration.to_string().into();
-    envoy
 }
 
 /// The module is downloaded, into a VM of that name.
@@ -55,11 +65,20 @@ fn a_downloaded_module_may_have_a_vm_of_its_own() {
 
 /// Runs the doctor on documents of one file: exit status, and severities with codes.
 fn doctor(name: &str, text: &str, arguments: &[&str]) -> (i32, BTreeSet<String>) {
+    doctor_of(name, &[text], arguments)
+}
+
+/// The same of several files in one call.
+fn doctor_of(name: &str, texts: &[&str], arguments: &[&str]) -> (i32, BTreeSet<String>) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(&folder).unwrap();
-    let file = folder.join(format!("doctor-{name}.yaml"));
-    fs::write(&file, text).unwrap();
-    let command = [&["doctor", "--json", file.to_str().unwrap()], arguments].concat();
+    let files = texts.iter().enumerate().map(|(number, text)| {
+        let file = folder.join(format!("doctor-{name}-{number}.yaml"));
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    });
+    let files: Vec<String> = files.collect();
+    let command = [&["doctor", "--json"], &*files.iter().map(String::as_str).collect::<Vec<_>>(), arguments].concat();
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis")).args(command).output().unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
     let codes = lines.lines().map(|line| {

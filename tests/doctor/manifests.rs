@@ -1,6 +1,6 @@
 //! Manifests for Istio and Envoy Gateway, before they are applied, and what Envoy Gateway makes of them.
 
-use super::{after, at, doctor};
+use super::{after, at, doctor, doctor_of};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -24,6 +24,18 @@ fn envoy_filter(values: &[&str]) -> String {
         "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {{name: belt}}\nspec:\n  configPatches:\n\
          \x20 - patch: {{value: {{typed_config: {{rules: {{policies: {{judged: {{principals: [{principals}]}}}}}}}}}}}}\n"
     )
+}
+
+/// As `kubectl apply` takes them.
+#[test]
+fn plugin_and_belt_may_stand_in_two_files() {
+    let belt = envoy_filter(&["orders:allow", "orders:pending"]);
+    let together = istio(GOOD, &belt);
+    let (plugin, _) = together.split_once("---\n").unwrap();
+    assert_eq!(doctor_of("two-files", &[plugin, &belt], &[]), (0, BTreeSet::new()));
+    assert_eq!(doctor_of("two-files-turned", &[&belt, plugin], &[]), (0, BTreeSet::new()));
+    let alone = doctor_of("two-files-alone", &[plugin], &[]);
+    assert_eq!(alone, (1, BTreeSet::from(["critical belt_missing".into()])));
 }
 
 #[test]

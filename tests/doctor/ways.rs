@@ -173,3 +173,17 @@ fn routes_that_were_not_given_are_told() {
     assert_eq!(unknown("rds-belt", &[1], rds()), both);
     assert_eq!(unknown("vhds", &[0, 1], json!({"route_config": {"name": "x", "vhds": {"config_source": {}}}})), both);
 }
+
+#[test]
+fn upgrades_may_have_a_chain_of_their_own_with_filter_and_belt() {
+    let upgrades = |name: &str, wanted: &[usize]| {
+        after(&format!("upgrades-{name}"), |envoy| {
+            let own: Vec<Value> =
+                wanted.iter().map(|number| at(envoy, &format!("/http_filters/{number}")).clone()).collect();
+            manager(envoy)["upgrade_configs"] = json!([{"upgrade_type": "websocket", "filters": own}]);
+        })
+    };
+    assert_eq!(upgrades("guarded", &[0, 1, 2]), codes(&[]));
+    assert_eq!(upgrades("open", &[0, 2]), codes(&["critical belt_missing"]));
+    assert_eq!(upgrades("alone", &[1, 2]), codes(&["critical upgrade_has_own_chain"]));
+}

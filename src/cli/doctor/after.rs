@@ -72,12 +72,12 @@ pub fn examine(manager: &Manager<'_>, guard: &Guard, findings: &mut Vec<Finding>
             "Run only plugins that you trust: they can set the filter state that the belt demands.",
         ));
     }
-    for upgrade in &manager.own_upgrades {
+    for upgrade in manager.upgrades.iter().filter(|upgrade| plugin::find(&upgrade.chain).is_empty()) {
         findings.push(Finding::critical(
             "upgrade_has_own_chain",
             at,
-            format!("requests to upgrade to `{upgrade}` go through filters of their own, past Portcullis"),
-            "Take `filters` out of `upgrade_configs`, so that upgrades go through the chain.",
+            format!("requests to upgrade to `{}` go through filters of their own, past Portcullis", upgrade.kind),
+            "Take `filters` out of `upgrade_configs`, so that upgrades go through the chain, or put filter and belt there.",
         ));
     }
 }

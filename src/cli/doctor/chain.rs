@@ -75,8 +75,8 @@ pub struct Manager<'a> {
     pub at: String,
     pub filters: Vec<Filter<'a>>,
     pub routes: Vec<Route<'a>>,
-    /// Kinds of upgrade that have a filter chain of their own.
-    pub own_upgrades: Vec<&'a str>,
+    /// The filter chains of their own that some upgrades have.
+    pub upgrades: Vec<Upgrade<'a>>,
     /// Bytes that a held body may take, and the setting that says so.
     pub buffer: (u64, &'static str),
     /// Routes come from elsewhere and are not in the document.
@@ -86,9 +86,17 @@ pub struct Manager<'a> {
 impl<'a> Manager<'a> {
     /// What patches make of one, whose routes and buffer are not known.
     pub fn patched(at: String, filters: Vec<Filter<'a>>) -> Self {
-        let (routes, own_upgrades) = (Vec::new(), Vec::new());
-        Self { at, filters, routes, own_upgrades, buffer: (u64::MAX, BUFFER), routes_elsewhere: None }
+        let (routes, upgrades) = (Vec::new(), Vec::new());
+        Self { at, filters, routes, upgrades, buffer: (u64::MAX, BUFFER), routes_elsewhere: None }
     }
+}
+
+/// What requests to upgrade go through in place of the chain.
+#[derive(Debug)]
+pub struct Upgrade<'a> {
+    /// To what.
+    pub kind: &'a str,
+    pub chain: Manager<'a>,
 }
 
 /// A proxy of plain connections: nothing that stands in chains of HTTP filters sees what goes through it.
@@ -110,35 +118,44 @@ pub struct Named<'a> {
     scopes: BTreeMap<&'a str, &'a [Value]>,
 }
 
-/// All HTTP connection managers of a config dump, a bootstrap, or a listener.
-pub fn managers(document: &Value) -> Vec<Manager<'_>> {
-    let (listeners, named) = listeners(document);
+/// All HTTP connection managers of config dumps, bootstraps, listeners, or resources that an Envoy is given in files.
+pub fn managers<'a>(documents: &[&'a Value]) -> Vec<Manager<'a>> {
+    let (listeners, named) = listeners(documents);
     listeners.into_iter().flat_map(|listener| of_listener(listener, &named)).collect()
 }
 
 /// All proxies of plain connections of the same.
-pub fn tunnels(document: &Value) -> Vec<Tunnel<'_>> {
-    listeners(document).0.into_iter().flat_map(tunnels_of).collect()
+pub fn tunnels<'a>(documents: &[&'a Value]) -> Vec<Tunnel<'a>> {
+    listeners(documents).0.into_iter().flat_map(tunnels_of).collect()
 }
 
-fn listeners(document: &Value) -> (Vec<&Value>, Named<'_>) {
+fn listeners<'a>(documents: &[&'a Value]) -> (Vec<&'a Value>, Named<'a>) {
     let mut named = Named::default();
     let mut listeners = Vec::new();
-    if let Some(sections) = document.get("configs").and_then(Value::as_array) {
-        sections.iter().for_each(|section| section_of(section, &mut named, &mut listeners));
-    } else if let Some(resources) = field(document, "static_resources") {
-        listeners.extend(list(resources, "listeners"));
-    } else if let Some(resources) = document.get("resources").and_then(Value::as_array) {
-        for resource in resources {
-            if !list(resource, "virtual_hosts").is_empty() {
-                named.routes.insert(text(resource, "name"), resource);
-            }
-            listeners.push(resource);
+    for document in documents {
+        if let Some(sections) = document.get("configs").and_then(Value::as_array) {
+            sections.iter().for_each(|section| section_of(section, &mut named, &mut listeners));
+        } else if let Some(resources) = field(document, "static_resources") {
+            listeners.extend(list(resources, "listeners"));
+        } else if let Some(resources) = document.get("resources").and_then(Value::as_array) {
+            resources.iter().for_each(|resource| resource_of(resource, &mut named, &mut listeners));
+        } else {
+            listeners.push(document);
         }
-    } else {
-        listeners.push(document);
     }
     (listeners, named)
+}
+
+/// A resource of a file that an Envoy watches.
+fn resource_of<'a>(resource: &'a Value, named: &mut Named<'a>, listeners: &mut Vec<&'a Value>) {
+    let name = text(resource, "name");
+    if field(resource, "virtual_hosts").is_some() {
+        named.routes.insert(name, resource);
+    } else if field(resource, "typed_config").is_some() {
+        named.filters.insert(name, resource);
+    } else {
+        listeners.push(resource);
+    }
 }
 
 fn section_of<'a>(section: &'a Value, named: &mut Named<'a>, listeners: &mut Vec<&'a Value>) {
@@ -191,14 +208,24 @@ fn number(value: &Value) -> Option<u64> {
 }
 
 fn manager<'a>(at: String, config: &'a Value, buffer: u64, named: &Named<'a>) -> Manager<'a> {
-    let filters = list(config, "http_filters").iter().map(|f| filter(f, named));
-    let own = list(config, "upgrade_configs").iter().filter(|u| !list(u, "filters").is_empty());
+    let upgrades = list(config, "upgrade_configs").iter().filter(|upgrade| !list(upgrade, "filters").is_empty());
+    let upgrades = upgrades.map(|upgrade| {
+        let kind = text(upgrade, "upgrade_type");
+        let at = format!("{at}, upgrades to {kind}");
+        Upgrade { kind, chain: chain(at, list(upgrade, "filters"), config, buffer, named) }
+    });
+    let upgrades = upgrades.collect();
+    Manager { upgrades, ..chain(at, list(config, "http_filters"), config, buffer, named) }
+}
+
+/// Filters of a manager, with what else it has for them.
+fn chain<'a>(at: String, filters: &'a [Value], config: &'a Value, buffer: u64, named: &Named<'a>) -> Manager<'a> {
     let (tables, routes_elsewhere) = tables(config, named);
     let window = field(config, "http2_protocol_options").and_then(|options| number(field(options, WINDOW)?));
     Manager {
-        filters: filters.collect(),
+        filters: filters.iter().map(|f| filter(f, named)).collect(),
         routes: tables.into_iter().flat_map(|table| routes(&at, table)).collect(),
-        own_upgrades: own.map(|u| text(u, "upgrade_type")).collect(),
+        upgrades: Vec::new(),
         buffer: match window {
             Some(window) if window < buffer => (window, WINDOW),
             _ => (buffer, BUFFER),

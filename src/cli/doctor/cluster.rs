@@ -4,6 +4,7 @@ use super::chain::{Filter, Named, field, filter, list, text, typed};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
 const AGGREGATE: &str = "clusters.aggregate.v3.ClusterConfig";
 const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -13,7 +14,7 @@ pub struct Clusters<'a> {
     all: BTreeMap<&'a str, &'a Value>,
 }
 
-/// The clusters of a config dump, or of a bootstrap.
+/// The clusters of config dumps, bootstraps, or resources that an Envoy is given in files.
 pub fn clusters<'a>(documents: &[&'a Value]) -> Clusters<'a> {
     let mut found: Vec<&Value> = Vec::new();
     for document in documents {
@@ -23,6 +24,7 @@ pub fn clusters<'a>(documents: &[&'a Value]) -> Clusters<'a> {
             }
         }
         found.extend(field(document, "static_resources").map(|r| list(r, "clusters")).unwrap_or_default());
+        found.extend(list(document, "resources").iter().filter(|resource| text(resource, "@type").ends_with(CLUSTER)));
     }
     Clusters { all: found.into_iter().map(|cluster| (text(cluster, "name"), cluster)).collect() }
 }

@@ -1,5 +1,6 @@
-//! Reads what is to be examined: a live Envoy's `/config_dump`, or a file.
+//! Reads what is to be examined: a live Envoy's `/config_dump`, or files, and puts together what belongs together.
 
+use super::chain::field;
 use crate::json::{self, Strict};
 use crate::suite::SuiteError;
 use serde_json::Value;
@@ -11,9 +12,60 @@ const MAX_DUMP: u64 = 512 * 1024 * 1024;
 /// How long a live Envoy may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One document of a source.
-pub struct Document {
-    pub value: Value,
+/// Documents that are examined together.
+#[derive(Default)]
+pub struct Set {
+    /// The sources that they come from, for people.
+    pub name: String,
+    pub documents: Vec<Value>,
+}
+
+impl Set {
+    fn add(&mut self, other: Self) {
+        if !self.name.is_empty() {
+            self.name.push_str(", ");
+        }
+        self.name.push_str(&other.name);
+        self.documents.extend(other.documents);
+    }
+
+    /// Objects of Kubernetes.
+    fn is_manifests(&self) -> bool {
+        self.documents.iter().any(|document| document.get("kind").is_some())
+    }
+
+    /// What an Envoy is given by a file that it watches.
+    fn is_resources(&self) -> bool {
+        self.documents.iter().any(|document| document.get("resources").is_some())
+    }
+
+    fn is_bootstrap(&self) -> bool {
+        self.documents.iter().any(|document| field(document, "static_resources").is_some())
+    }
+}
+
+/// What belongs together of some sources: all manifests, as they are applied; a bootstrap and the resources of the files
+/// that its Envoy watches. Anything else stands by itself.
+///
+/// # Errors
+/// One cannot be read.
+pub fn sets(sources: &[String]) -> Result<Vec<Set>, SuiteError> {
+    let all = sources.iter().map(|source| Ok(Set { name: source.clone(), documents: read(source)? }));
+    let all: Vec<Set> = all.collect::<Result<_, SuiteError>>()?;
+    let (manifests, others): (Vec<Set>, Vec<Set>) = all.into_iter().partition(Set::is_manifests);
+    let (resources, mut sets): (Vec<Set>, Vec<Set>) = others.into_iter().partition(Set::is_resources);
+    let mut bootstraps = sets.iter_mut().filter(|set| set.is_bootstrap());
+    let mut apart = Set::default();
+    let given = match (bootstraps.next(), bootstraps.next()) {
+        (Some(only), None) => only,
+        // Whose they are cannot be told.
+        _ => &mut apart,
+    };
+    resources.into_iter().for_each(|set| given.add(set));
+    let mut applied = Set::default();
+    manifests.into_iter().for_each(|set| applied.add(set));
+    sets.extend([apart, applied].into_iter().filter(|set| !set.documents.is_empty()));
+    Ok(sets)
 }
 
 /// The documents of a source: an address of an Envoy's administration interface
@@ -21,7 +73,7 @@ pub struct Document {
 ///
 /// # Errors
 /// It cannot be read, or is neither.
-pub fn read(source: &str) -> Result<Vec<Document>, SuiteError> {
+fn read(source: &str) -> Result<Vec<Value>, SuiteError> {
     let error = |reason: &dyn std::fmt::Display| SuiteError(format!("{source}: {reason}"));
     let bytes = if source.starts_with("http://") {
         fetch(source).map_err(|e| error(&e))?
@@ -43,18 +95,18 @@ pub fn read(source: &str) -> Result<Vec<Document>, SuiteError> {
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| error(&"not UTF-8"))?;
     let documents: Vec<Strict> = serde_saphyr::from_multiple(text).map_err(|e| error(&e))?;
-    let documents: Vec<Document> = documents.into_iter().flat_map(|strict| unpacked(strict.0)).collect();
-    if documents.iter().all(|d| !d.value.is_object()) {
+    let documents: Vec<Value> = documents.into_iter().flat_map(|strict| unpacked(strict.0)).collect();
+    if documents.iter().all(|document| !document.is_object()) {
         return Err(error(&"neither a config dump, an Envoy configuration, nor a manifest"));
     }
     Ok(documents)
 }
 
 /// The objects of a list, as `kubectl get` prints it; anything else as it is.
-fn unpacked(value: Value) -> Vec<Document> {
+fn unpacked(value: Value) -> Vec<Value> {
     let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
     let items = value.get("items").and_then(Value::as_array).filter(|_| is_list);
-    items.cloned().unwrap_or_else(|| vec![value]).into_iter().map(|value| Document { value }).collect()
+    items.cloned().unwrap_or_else(|| vec![value])
 }
 
 fn fetch(address: &str) -> Result<Vec<u8>, ureq::Error> {

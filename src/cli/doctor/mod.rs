@@ -26,8 +26,7 @@ mod security;
 
 use super::args::DoctorArguments;
 use super::{End, Failure};
-use chain::{Manager, Tunnel};
-use document::Document;
+use chain::Manager;
 use finding::{Finding, Severity};
 use plugin::Guard;
 use serde_json::{Value, json};
@@ -37,9 +36,8 @@ use std::io::Write;
 pub fn run(arguments: &DoctorArguments, out: &mut impl Write) -> Result<End, Failure> {
     let policy = arguments.policy.as_deref().map(crate::suite::document).transpose()?;
     let mut findings = Vec::new();
-    for source in &arguments.sources {
-        let documents = document::read(source)?;
-        findings.extend(examine(&documents, policy.as_ref()).into_iter().map(|f| f.within(source)));
+    for set in document::sets(&arguments.sources)? {
+        findings.extend(examine(&set.documents, policy.as_ref()).into_iter().map(|f| f.within(&set.name)));
     }
     findings.sort_by_key(|f| f.severity);
     if arguments.json {
@@ -66,15 +64,17 @@ fn print(findings: &[Finding], out: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// All findings about documents that belong together.
-fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
+fn examine(documents: &[Value], policy: Option<&Value>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let values: Vec<&Value> = documents.iter().map(|d| &d.value).collect();
+    let values: Vec<&Value> = documents.iter().collect();
     let manifests = manifest::among(&values);
     manifest::examine(&manifests, policy, &mut findings);
     carrier::examine_patched(&values, &mut findings);
-    let managers = values.iter().flat_map(|value| chain::managers(value));
-    let managers: Vec<Manager> = managers.chain(patch::managers(&values)).collect();
-    let judged: Vec<(&Manager, Vec<Guard>)> = managers.iter().map(|manager| (manager, plugin::find(manager))).collect();
+    let managers: Vec<Manager> = chain::managers(&values).into_iter().chain(patch::managers(&values)).collect();
+    let upgrades = managers.iter().flat_map(|manager| &manager.upgrades).map(|upgrade| &upgrade.chain);
+    let upgrades = upgrades.map(|chain| (chain, plugin::find(chain))).filter(|(_, guards)| !guards.is_empty());
+    let judged: Vec<(&Manager, Vec<Guard>)> =
+        managers.iter().map(|manager| (manager, plugin::find(manager))).chain(upgrades).collect();
     let with_filter = || judged.iter().flat_map(|(manager, guards)| guards.iter().map(|guard| (*manager, guard)));
     let nowhere = !with_filter().any(|(manager, guard)| routes::judges(manager, guard));
     let guarded: BTreeSet<&str> =
@@ -106,8 +106,7 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
     for (name, filters) in filters.iter().filter(|(name, _)| guarded.contains(*name)) {
         after::examine_cluster(name, filters, &mut findings);
     }
-    let tunnels: Vec<Tunnel> = values.iter().flat_map(|value| chain::tunnels(value)).collect();
-    routes::examine_tunnels(&tunnels, &guarded, &mut findings);
+    routes::examine_tunnels(&chain::tunnels(&values), &guarded, &mut findings);
     if manifests.is_empty() && judged.iter().all(|(_, guards)| guards.is_empty()) {
         findings.push(Finding {
             severity: Severity::Critical,
@@ -115,7 +114,8 @@ fn examine(documents: &[Document], policy: Option<&Value>) -> Vec<Finding> {
             at: "the whole configuration".into(),
             what: "no filter chain has Portcullis".into(),
             advice: "Add the filter and the belt; envoy/envoy.yaml shows where. If it stands in the source, Envoy has \
-                     dropped it: look for `wasm` in its log."
+                     dropped it: look for `wasm` in its log. If it stands in a file that Envoy watches \
+                     (`config_discovery`), give that file in the same call."
                 .into(),
         });
     }
