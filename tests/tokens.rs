@@ -203,10 +203,37 @@ fn a_changed_token_is_refused_wherever_it_is_changed() {
 }
 
 #[test]
+fn bytes_that_no_token_has_are_malformed_in_every_part() {
+    let token = sign(&claims());
+    let parts: Vec<&str> = token.split('.').collect();
+    for place in 0..parts.len() {
+        for byte in ["~", "+", "/", "=", " ", "\"", "é", "\u{7f}"] {
+            let mut parts = parts.clone();
+            let part = format!("{byte}{}", parts[place]);
+            parts[place] = &part;
+            assert_eq!(reason(&parts.join(".")), Reason::TokenMalformed, "{byte:?} in part {place}");
+        }
+    }
+}
+
+/// Also of claims that nothing reads.
+#[test]
 fn duplicate_claims_are_refused() {
-    let claims =
-        format!(r#"{{"iss":"https://one.example","aud":"orders","exp":{},"exp":{},"sub":"alice"}}"#, NOW + 1, NOW + 2);
-    assert_eq!(reason(&sign_raw(&KEYS[0], r#"{"alg":"RS256"}"#, &claims)), Reason::TokenMalformed);
+    let with = |more: &str| {
+        let claims =
+            format!(r#"{{"iss":"https://one.example","aud":"orders","exp":{},"sub":"alice",{more}}}"#, NOW + 1);
+        reason(&sign_raw(&KEYS[0], r#"{"alg":"RS256"}"#, &claims))
+    };
+    assert_eq!(with(r#""x":1,"y":{"z":1}"#), Reason::NoPermissionRequired);
+    for more in [
+        r#""exp":1900000000"#,
+        r#""\u0065xp":1900000000"#,
+        r#""x":1,"y":2,"x":1"#,
+        r#""x":1,"\u0078":1"#,
+        r#""x":[{"y":1,"y":1}]"#,
+    ] {
+        assert_eq!(with(more), Reason::TokenMalformed, "{more}");
+    }
 }
 
 #[test]

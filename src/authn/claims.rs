@@ -43,6 +43,11 @@ const fn missing(detail: &'static str) -> Refused {
 }
 
 impl ClaimRules {
+    /// Where anything stands that is read.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &JsonPath> {
+        [Some(&self.username), self.client_id.as_ref(), self.groups.as_ref()].into_iter().flatten()
+    }
+
     pub(super) fn read(&self, claims: &Value) -> Result<Reading, Refused> {
         let username = text(&self.username, claims, "the username claim is not text")?;
         let client_id = match &self.client_id {

@@ -6,7 +6,6 @@
 //! take the caller for someone else. So any second credential is refused, never chosen from.
 
 use super::Refused;
-use crate::bytes::Bytes;
 use crate::reason::Reason;
 use crate::request::{Request, hex_pair};
 
@@ -71,31 +70,21 @@ impl<'a> Candidate<'a> {
         self.0
     }
 
-    /// The token.
+    /// The token, whose parts nobody has looked at.
     ///
     /// # Errors
     /// It is not text of a bounded length ([`Reason::TokenMalformed`]), or several that the proxy
     /// has joined ([`Reason::CredentialAmbiguous`]).
     pub fn token(self) -> Result<&'a str, Refused> {
-        let token = self.0;
-        let malformed = Refused::new(Reason::TokenMalformed, "the token has bytes that no token has");
-        if token.len() <= MAX_TOKEN && !token.is_empty() && token.iter().all(|b| TOKEN.has(*b)) {
-            return std::str::from_utf8(token).map_err(|_| malformed);
+        let malformed = |detail| Refused::new(Reason::TokenMalformed, detail);
+        match self.0 {
+            token if token.contains(&b',') => Err(TWO),
+            [] => Err(malformed("the token is empty")),
+            token if token.len() > MAX_TOKEN => Err(malformed("the token is too long")),
+            token => std::str::from_utf8(token).map_err(|_| malformed("the token is not text")),
         }
-        Err(if token.contains(&b',') {
-            TWO
-        } else if token.is_empty() {
-            Refused::new(Reason::TokenMalformed, "the token is empty")
-        } else if token.len() > MAX_TOKEN {
-            Refused::new(Reason::TokenMalformed, "the token is too long")
-        } else {
-            malformed
-        })
     }
 }
-
-/// `b64token` of RFC 6750 section 2.1.
-static TOKEN: Bytes = Bytes::alphanumeric_and(b"-._~+/=");
 
 /// The only credential of a request.
 ///
@@ -232,7 +221,6 @@ mod tests {
     fn a_token_may_stand_in_a_cookie() {
         assert_eq!(find_in("/", &[("cookie", b"a=b; BearerToken=a.b.c; d")]), Ok("a.b.c".into()));
         assert_eq!(find_in("/", &[("cookie", b"bearertoken=a.b.c")]), Err(Reason::TokenMissing));
-        assert_eq!(find_in("/", &[("cookie", b"BearerToken=\"a.b.c\"")]), Err(Reason::TokenMalformed));
         assert_eq!(find_in("/", &[("cookie", b"BearerToken")]), Err(Reason::TokenMalformed));
         assert_eq!(find_in("/", &[("cookie", b"a=1, BearerToken=a.b.c")]), Err(Reason::TokenMissing));
         assert_eq!(
@@ -248,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_malformed() {
-        for value in [&b"Bearer"[..], b"Bearer ", b"Bearer  a.b.c", b"Bearer a.b.\xff", b"Bearer a b"] {
+        for value in [&b"Bearer"[..], b"Bearer ", b"Bearer a.b.\xff"] {
             assert_eq!(find_in("/", &[("authorization", value)]), Err(Reason::TokenMalformed), "{value:?}");
         }
         let long = [b"Bearer ".to_vec(), vec![b'a'; MAX_TOKEN + 1]].concat();

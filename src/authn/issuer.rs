@@ -4,6 +4,7 @@ use super::UnixSeconds;
 use super::claims::ClaimRules;
 use super::keys::remote::Remote;
 use super::keys::{Algorithm, KeySet};
+use std::collections::BTreeSet;
 
 /// An issuer of tokens and how its tokens are read.
 #[derive(Clone, Debug)]
@@ -24,31 +25,45 @@ pub struct Issuer {
     pub claims: ClaimRules,
 }
 
+/// Claims that every token is checked by (RFC 7519 section 4.1), and the version of Microsoft Entra's tokens.
+const CHECKED: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "jti", "ver"];
+
 /// All configured issuers.
 #[derive(Clone, Debug, Default)]
-pub struct Issuers(Vec<Issuer>);
+pub struct Issuers {
+    all: Vec<Issuer>,
+    /// The claims that their rules read; `None` where a rule may read any.
+    named: Option<BTreeSet<Box<str>>>,
+}
 
 impl Issuers {
     /// Issuers, of which no two may have one name.
     #[must_use]
-    pub fn new(issuers: Vec<Issuer>) -> Self {
-        Self(issuers)
+    pub fn new(all: Vec<Issuer>) -> Self {
+        let named = all.iter().flat_map(|issuer| issuer.claims.paths()).map(|path| Some(path.root()?.into())).collect();
+        Self { all, named }
     }
 
     /// The number of the issuer with exactly this name, and the issuer.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<(usize, &Issuer)> {
-        self.0.iter().enumerate().find(|(_, i)| i.issuer == name)
+        self.all.iter().enumerate().find(|(_, i)| i.issuer == name)
+    }
+
+    /// Whether a claim of this name is read before it is known whose token it is in.
+    #[must_use]
+    pub fn read(&self, name: &str) -> bool {
+        CHECKED.contains(&name) || self.named.as_ref().is_none_or(|named| named.contains(name))
     }
 
     /// All issuers, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &Issuer> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// The only issuer, where there is only one.
     #[must_use]
     pub fn only(&self) -> Option<&Issuer> {
-        if self.0.len() == 1 { self.0.first() } else { None }
+        if self.all.len() == 1 { self.all.first() } else { None }
     }
 }

@@ -3,6 +3,7 @@
 //! Readers differ in which of two they take (RFC 8259 section 4; RFC 7519 section 4 lets a reader
 //! refuse them), so configurations, policies, token headers and claims are refused with both.
 
+mod chosen;
 mod shape;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -10,6 +11,7 @@ use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
+pub use chosen::chosen;
 pub use shape::{Member, Misshapen, Shape, Step, object, shape, word};
 pub(crate) use shape::{members, words};
 
@@ -19,14 +21,6 @@ pub(crate) use shape::{members, words};
 /// It is not JSON, nested deeper than 128 levels, or has duplicate members.
 pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
-}
-
-/// Reads one JSON document that is known to be UTF-8.
-///
-/// # Errors
-/// As for [`parse`].
-pub fn parse_text(text: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str::<Strict>(text).map(|strict| strict.0)
 }
 
 /// A value in which no object has two members of one name.

@@ -78,6 +78,15 @@ impl JsonPath {
         if text.starts_with('$') { parse::path(text) } else { Ok(Self { steps: vec![Step::Child(text.to_owned())] }) }
     }
 
+    /// The one member of a document that it looks into; `None` where it may look into any.
+    #[must_use]
+    pub fn root(&self) -> Option<&str> {
+        match self.steps.first() {
+            Some(Step::Child(name)) => Some(name),
+            _ => None,
+        }
+    }
+
     /// What the path finds in a document. Where only the last name of a definite path is missing, that is [`Found::Missing`]
     /// like any other; an indefinite one finds null there (Jayway's `DEFAULT_PATH_LEAF_TO_NULL`).
     #[must_use]
