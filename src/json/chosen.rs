@@ -27,7 +27,8 @@ impl<'de> Visitor<'de> for Chosen<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut names = Vec::new();
+        // Tokens seldom have more claims.
+        let mut names = Vec::with_capacity(32);
         let mut kept = Map::new();
         while let Some(name) = members.next_key_seed(Name)? {
             if self.0(&name) {

@@ -41,27 +41,32 @@ fn by_host(algorithm: Algorithm, key: &PublicKey, message: &[u8], signature: &[u
         PublicKey::Ed25519(_) => return None,
     };
     // The key goes into field 2, as DER: the PEM of field 5 fails on older Envoys.
-    let arguments = [field(1, hash.as_bytes()), field(2, key), field(3, &signature), field(4, message)];
-    let result = host::call_foreign_function("verify_signature", &arguments.concat()).ok()?;
+    let fields = [(1, hash.as_bytes()), (2, key.as_slice()), (3, &*signature), (4, message)];
+    let result = host::call_foreign_function("verify_signature", &message_of(fields)).ok()?;
     Some(result == SUCCESS)
 }
 
 /// A protobuf result with `bool result = 1` true and no error.
 const SUCCESS: [u8; 2] = [0x08, 0x01];
 
-/// A protobuf field of bytes: its tag, its length as a varint, its content.
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number.wrapping_shl(3) | 2];
-    let mut length = content.len();
-    loop {
-        let low = u8::try_from(length & 0x7f).unwrap_or(0);
-        length = length.wrapping_shr(7);
-        if length == 0 {
-            bytes.push(low);
-            break;
+/// A protobuf message of fields of bytes: of each its tag, its length as a varint, its content.
+fn message_of(fields: [(u8, &[u8]); 4]) -> Vec<u8> {
+    // A tag has one byte here, a length at most five.
+    let size = fields.iter().map(|(_, content)| content.len().saturating_add(6)).fold(0, usize::saturating_add);
+    let mut bytes = Vec::with_capacity(size);
+    for (number, content) in fields {
+        bytes.push(number.wrapping_shl(3) | 2);
+        let mut length = content.len();
+        loop {
+            let low = u8::try_from(length & 0x7f).unwrap_or(0);
+            length = length.wrapping_shr(7);
+            if length == 0 {
+                bytes.push(low);
+                break;
+            }
+            bytes.push(low | 0x80);
         }
-        bytes.push(low | 0x80);
+        bytes.extend_from_slice(content);
     }
-    bytes.extend(content);
     bytes
 }
