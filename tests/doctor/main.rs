@@ -222,6 +222,16 @@ fn each_weakness_is_found() {
             }),
         ),
         ("critical belt_open", Box::new(|e| at(e, BELT)["rules"]["action"] = json!("LOG"))),
+        (
+            "critical belt_name",
+            Box::new(|e| {
+                let mut second = at(e, "/http_filters/1").clone();
+                second["name"] = json!("second");
+                let principals = second.pointer_mut("/typed_config/rules/policies/judged/principals").unwrap();
+                *principals = json!([{"filter_state": {"key": "wasm.portcullis_belt", "string_match": {"exact": "others:allow"}}}]);
+                at(e, "/http_filters").as_array_mut().unwrap().insert(2, second);
+            }),
+        ),
         ("critical belt_name", Box::new(|e| configure(e, |c| c["name"] = json!("others")))),
         ("critical belt_without_pending", Box::new(|e| configure(e, |c| c["body"]["gate"] = json!("stream")))),
         (

@@ -308,6 +308,31 @@ fn routes_of_envoy_gateway_that_change_requests_are_found() {
     }
 }
 
+/// What one belt passes the other refuses.
+#[test]
+fn two_belts_in_one_chain_refuse_everything() {
+    let two = |name: &str, arguments: &[&str], change: &dyn Fn(&mut Value)| {
+        let one = render(&format!("two-{name}"), arguments);
+        let renamed = |object: &Value| {
+            let text = object.to_string().replace("orders", "others").replace("\"rest\"", "\"shop\"");
+            let text = text.replace("\"portcullis", "\"second");
+            serde_json::from_str::<Value>(&text.replace("second_belt", "portcullis_belt")).unwrap()
+        };
+        let mut other: Vec<Value> = one.iter().map(renamed).collect();
+        other.iter_mut().for_each(change);
+        found(&format!("two-{name}"), &[one, other].concat())
+    };
+    let refused = codes(&["critical belt_name"]);
+    assert_eq!(two("istio", &["istio"], &|_| {}), refused);
+    assert_eq!(two("envoy-gateway", &GATEWAY, &|_| {}), refused);
+    let elsewhere = |object: &mut Value| {
+        let text = object.to_string().replace("ingressgateway", "edge").replace("camunda/eg/http", "camunda/eg/shop");
+        *object = serde_json::from_str(&text).unwrap();
+    };
+    assert_eq!(two("istio-apart", &["istio"], &elsewhere), codes(&[]));
+    assert_eq!(two("envoy-gateway-apart", &GATEWAY, &elsewhere), codes(&[]));
+}
+
 #[test]
 fn plugins_of_others_are_left_alone() {
     let mut objects = render("foreign", &["istio"]);

@@ -213,6 +213,15 @@ pub fn examine(
         // It is brought by routes, and examined there.
         Rules::NoBelt => {}
     }
+    // What one belt passes another behind it must pass as well.
+    let behind = manager.filters.iter().skip(place.saturating_add(1)).filter(|f| is_rbac(f) && !f.disabled);
+    for other in behind {
+        if let Rules::Demands(values) = rules(other.config)
+            && !values.contains(&format!("{}:allow", guard.name))
+        {
+            examine_values(&format!("{at}, filter `{}`", other.name), guard, &values, findings);
+        }
+    }
 }
 
 /// What is wrong with the belts of the clusters that a chain judges requests for; `false` where none

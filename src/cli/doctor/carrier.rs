@@ -79,12 +79,24 @@ fn examine_all(guard: &Guard, near: &[&Patch<'_>], values: &[&BTreeSet<String>],
     }
     // Beside belts of other plugins of ours, the one that knows this one.
     let allow = format!("{}:allow", guard.name);
-    let own = values.iter().any(|values| values.contains(&allow));
+    let (own, others): (Vec<_>, Vec<_>) = near.iter().zip(values).partition(|(_, values)| values.contains(&allow));
     let mut seen: BTreeSet<&BTreeSet<String>> = BTreeSet::new();
-    for (patch, values) in near.iter().zip(values) {
-        if (!own || values.contains(&allow)) && seen.insert(values) {
+    for (patch, values) in if own.is_empty() { &others } else { &own } {
+        if seen.insert(values) {
             belt::examine_values(&patch.at(), guard, values, findings);
         }
+    }
+    for (patch, _) in others.iter().filter(|(patch, _)| own.iter().any(|(own, _)| own.shares_chains_with(patch))) {
+        findings.push(Finding::critical(
+            "belt_name",
+            &patch.at(),
+            format!(
+                "it stands in one chain with the belt of `{}` and does not pass `{allow}`: every request is refused",
+                guard.name
+            ),
+            "Put filters and belts of two configurations into chains of their own, or the belts at their clusters \
+             (docs/shared-gateway.md).",
+        ));
     }
 }
 

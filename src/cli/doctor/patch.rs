@@ -109,6 +109,26 @@ impl<'a> Patch<'a> {
         text(self.given, "name")
     }
 
+    /// Whether both are filters of the same chains.
+    pub fn shares_chains_with(&self, other: &Self) -> bool {
+        let listener = |patch: &Self| !text(patch.given, "type").ends_with(".Cluster");
+        if !self.is_filter() || !other.is_filter() || !listener(self) || !listener(other) {
+            return false;
+        }
+        if text(self.object, "kind") == "EnvoyPatchPolicy" {
+            return !self.name().is_empty() && self.name() == other.name();
+        }
+        let (context, port) = (self.context(), self.port());
+        let in_context = context.is_empty() || other.context().is_empty() || context == other.context();
+        let on_port = port.is_none() || other.port().is_none() || port == other.port();
+        in_context
+            && on_port
+            && !self.is_narrow()
+            && !other.is_narrow()
+            && misses(self.object, other.object).is_none()
+            && misses(other.object, self.object).is_none()
+    }
+
     /// What it has for filters on routes, and whether that is for all routes.
     pub fn overrides(&self) -> Option<(&'a Map<String, Value>, bool)> {
         let all = field(self.value, "typed_per_filter_config")?.as_object()?;
