@@ -1,10 +1,14 @@
 //! Some members of an object. The others are read as strictly, and no copy is made of them.
 
 use super::Seed;
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
+
+/// So many names are compared each with each: that is cheaper than a set of them, and tokens seldom have more claims.
+const FEW: usize = 32;
 
 /// Reads one JSON object, of whose members those with a chosen name are kept.
 ///
@@ -27,77 +31,29 @@ impl<'de> Visitor<'de> for Chosen<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        // Tokens seldom have more claims.
-        let mut names = Vec::with_capacity(32);
+        let mut names = Vec::with_capacity(FEW);
         let mut kept = Map::new();
         while let Some(name) = members.next_key_seed(Name)? {
-            if self.0(&name) {
-                kept.insert(name.clone().into_owned(), members.next_value_seed(Seed)?);
-            } else {
-                members.next_value_seed(Passed)?;
+            let is_chosen = self.0(&name);
+            let value = members.next_value_seed(Seed { kept: is_chosen })?;
+            if is_chosen {
+                kept.insert(name.clone().into_owned(), value);
             }
             names.push(name);
         }
-        unique(names)?;
+        unique(&names)?;
         Ok(kept)
     }
 }
 
-/// A value that is read and not kept.
-struct Passed;
-
-impl<'de> DeserializeSeed<'de> for Passed {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+/// Reads an object and keeps nothing of it.
+pub(super) fn pass<'de, A: MapAccess<'de>>(mut members: A) -> Result<(), A::Error> {
+    let mut names = Vec::new();
+    while let Some(name) = members.next_key_seed(Name)? {
+        members.next_value_seed(Seed { kept: false })?;
+        names.push(name);
     }
-}
-
-impl<'de> Visitor<'de> for Passed {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _value: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _value: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _value: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _value: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _value: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Self)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut names = Vec::new();
-        while let Some(name) = members.next_key_seed(Name)? {
-            names.push(name);
-            members.next_value_seed(Self)?;
-        }
-        unique(names)
-    }
+    unique(&names)
 }
 
 /// A member's name, borrowed where it stands without escapes.
@@ -127,10 +83,15 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
-fn unique<E: de::Error>(mut names: Vec<Cow<'_, str>>) -> Result<(), E> {
-    names.sort_unstable();
-    let twice = names.array_windows().find(|[one, next]| one == next);
-    twice.map_or(Ok(()), |[name, _]| Err(E::custom(format_args!("the member `{name}` stands twice"))))
+fn unique<E: de::Error>(names: &[Cow<'_, str>]) -> Result<(), E> {
+    let twice = if names.len() <= FEW {
+        let stands_after = |name: &Cow<'_, str>, place| names.get(place..).is_some_and(|after| after.contains(name));
+        names.iter().zip(1..).find(|(name, next)| stands_after(name, *next)).map(|(name, _)| name)
+    } else {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        names.iter().find(|name| !seen.insert(name))
+    };
+    twice.map_or(Ok(()), |name| Err(E::custom(format_args!("the member `{name}` stands twice"))))
 }
 
 #[cfg(test)]
@@ -163,6 +124,12 @@ mod tests {
             "null",
             "",
         ];
+        let many = |last: usize| {
+            let members = (0..=3 * FEW).map(|number| format!(r#""{}":{number}"#, number % last));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        };
+        assert!(chosen(&many(1_000), &|_| false).is_ok());
+        assert!(chosen(&many(3 * FEW), &|_| false).is_err());
         let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(126), "]".repeat(126));
         let deeper = format!(r#"{{"a":{}{}}}"#, "[".repeat(127), "]".repeat(127));
         for text in bad.into_iter().chain([&*deep, &*deeper]) {

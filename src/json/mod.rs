@@ -28,11 +28,14 @@ pub(crate) struct Strict(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Seed.deserialize(deserializer).map(Strict)
+        Seed { kept: true }.deserialize(deserializer).map(Strict)
     }
 }
 
-struct Seed;
+/// Reads a value; one that is not kept leaves nothing, but is read as strictly.
+struct Seed {
+    kept: bool,
+}
 
 impl<'de> DeserializeSeed<'de> for Seed {
     type Value = Value;
@@ -78,7 +81,7 @@ impl<'de> Visitor<'de> for Seed {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+        Ok(if self.kept { Value::String(value.to_owned()) } else { Value::Null })
     }
 
     fn visit_string<E>(self, value: String) -> Result<Value, E> {
@@ -87,17 +90,22 @@ impl<'de> Visitor<'de> for Seed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Seed)? {
-            list.push(item);
+        while let Some(item) = items.next_element_seed(Self { kept: self.kept })? {
+            if self.kept {
+                list.push(item);
+            }
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        if !self.kept {
+            return chosen::pass(members).map(|()| Value::Null);
+        }
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             match object.entry(name) {
-                Entry::Vacant(place) => place.insert(members.next_value_seed(Seed)?),
+                Entry::Vacant(place) => place.insert(members.next_value_seed(Self { kept: true })?),
                 Entry::Occupied(first) => {
                     return Err(de::Error::custom(format_args!("the member `{}` stands twice", first.key())));
                 }
