@@ -33,15 +33,16 @@ const CHECKED: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "jti", "ver"];
 pub struct Issuers {
     all: Vec<Issuer>,
     /// The claims that their rules read; `None` where a rule may read any.
-    named: Option<BTreeSet<Box<str>>>,
+    claims: Option<BTreeSet<Box<str>>>,
 }
 
 impl Issuers {
     /// Issuers, of which no two may have one name.
     #[must_use]
     pub fn new(all: Vec<Issuer>) -> Self {
-        let named = all.iter().flat_map(|issuer| issuer.claims.paths()).map(|path| Some(path.root()?.into())).collect();
-        Self { all, named }
+        let paths = all.iter().flat_map(|issuer| issuer.claims.paths());
+        let claims = paths.map(|path| Some(path.root()?.into())).collect();
+        Self { all, claims }
     }
 
     /// The number of the issuer with exactly this name, and the issuer.
@@ -50,10 +51,10 @@ impl Issuers {
         self.all.iter().enumerate().find(|(_, i)| i.issuer == name)
     }
 
-    /// Whether a claim of this name is read before it is known whose token it is in.
+    /// Whether anything reads a claim of this name, whoever's token it stands in.
     #[must_use]
-    pub fn read(&self, name: &str) -> bool {
-        CHECKED.contains(&name) || self.named.as_ref().is_none_or(|named| named.contains(name))
+    pub fn read_claim(&self, name: &str) -> bool {
+        CHECKED.contains(&name) || self.claims.as_ref().is_none_or(|claims| claims.contains(name))
     }
 
     /// All issuers, in the order of their numbers.

@@ -155,7 +155,7 @@ pub(super) fn decode(part: &str) -> Result<Vec<u8>, Refused> {
 /// The claims that are read, and the text of all.
 fn claims(part: &str, issuers: &Issuers) -> Result<(Map<String, Value>, String), Refused> {
     let text = String::from_utf8(decode(part)?).ok();
-    let claims = text.and_then(|text| Some((json::chosen(&text, &|name| issuers.read(name)).ok()?, text)));
+    let claims = text.and_then(|text| Some((json::chosen(&text, &|name| issuers.read_claim(name)).ok()?, text)));
     claims.ok_or(malformed("the claims are not a JSON object without duplicates"))
 }
 
