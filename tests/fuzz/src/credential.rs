@@ -26,7 +26,11 @@ pub fn check(data: &[u8]) {
     let Ok(token) = found else { return };
 
     assert!(!token.is_empty() && token.len() <= MAX_TOKEN);
-    assert!(token.bytes().all(|b| b.is_ascii_graphic() && !b",;\"".contains(&b)));
+    assert!(!token.contains(','), "two that a proxy has joined");
+    if !token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        // A part of it is not base64url: the token is refused where they are decoded.
+        return;
+    }
     let mut tokens = Vec::new();
     for (name, value) in &headers {
         match *name {
